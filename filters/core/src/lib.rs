@@ -1,0 +1,1 @@
+//! The decisions of the Ballast filters: no proxy, clock, randomness source, logging or global state.

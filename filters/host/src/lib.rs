@@ -1,0 +1,1 @@
+//! The proxy as the Ballast filters see it; the only crate that knows proxy-wasm.

@@ -1,0 +1,1 @@
+//! Contract tests: the shipped modules under the in-process host.

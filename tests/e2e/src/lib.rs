@@ -1,0 +1,1 @@
+//! End-to-end tests: the shipped modules in a real Envoy.

@@ -1,0 +1,1 @@
+//! Builds the Wasm modules and trims their exports.

@@ -1,0 +1,1 @@
+//! Uses each shared mechanism of the host crate.

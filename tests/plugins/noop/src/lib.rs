@@ -1,0 +1,1 @@
+//! The plain SDK's no-op filter, what costs are measured against.

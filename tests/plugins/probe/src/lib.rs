@@ -1,0 +1,1 @@
+//! Asks the host for each fact that Ballast relies on.

@@ -1,0 +1,1 @@
+//! Brings everything the other targets need.

@@ -1,0 +1,1 @@
+//! Starts real Envoys, loads them, and cleans up.

@@ -1,0 +1,1 @@
+//! An in-process proxy-wasm host for contract tests.
