@@ -1,1 +1,27 @@
-//! The decisions of the Ballast filters: no proxy, clock, randomness source, logging or global state.
+//! The decisions of the Ballast filters: no proxy, no clock, no randomness source, no logging, no global state.
+//!
+//! # Why
+//!
+//! A limit, a breaker or a cache is right or wrong whatever proxy it runs in. So every rule lives here as a pure
+//! transition: the caller brings the time, the randomness and the old state, and gets the new state and a decision
+//! with its reason. What is pure can be tested with literal numbers, under generated traces, and under every
+//! interleaving of several workers.
+//!
+//! # How
+//!
+//! - A rule over **one** shared value is a function `(config, old, now, …) -> (new, decision)`.
+//! - A rule over **several** shared values is a [`protocol::Machine`]: it yields the reads, swaps and messages it
+//!   wants and is told what came of them. The host crate drives it against the proxy; the explorer in this crate's
+//!   tests drives it through every interleaving and crash.
+//! - Values that workers share are encoded by [`wire`]; decoding is total: foreign, truncated or old bytes read as
+//!   absent and never panic.
+//!
+//! # Invariants
+//!
+//! Concept modules (such as the rate limit) never import each other, only the shared modules. Nothing here reads a clock: `clippy.toml`
+//! bans it by name.
+
+pub mod protocol;
+pub mod random;
+pub mod time;
+pub mod wire;
