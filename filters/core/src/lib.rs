@@ -21,7 +21,16 @@
 //! Concept modules (such as the rate limit) never import each other, only the shared modules. Nothing here reads a clock: `clippy.toml`
 //! bans it by name.
 
+pub mod bus;
+pub mod lease;
+pub mod parking;
+pub mod permits;
+pub mod plane;
 pub mod protocol;
 pub mod random;
+pub mod rate_limit;
+pub mod rewrite;
+pub mod slots;
 pub mod time;
+pub mod vms;
 pub mod wire;

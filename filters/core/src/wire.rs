@@ -139,8 +139,14 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Option<(u8, u16, u32, u64, u128, Vec<u8>)> {
         let mut reader = Reader::new(bytes);
-        let value =
-            (reader.u8()?, reader.u16()?, reader.u32()?, reader.u64()?, reader.u128()?, reader.bytes()?.to_vec());
+        let value = (
+            reader.u8()?,
+            reader.u16()?,
+            reader.u32()?,
+            reader.u64()?,
+            reader.u128()?,
+            reader.bytes()?.to_vec(),
+        );
         reader.end(value)
     }
 

@@ -1,0 +1,206 @@
+//! The algorithms behind one face: a charge and its way back, over the bytes of a set.
+
+use super::fixed_window::{FixedWindow, InWindow};
+use super::sliding_window::{InPart, SlidingWindow};
+use super::token_bucket::{Held, TokenBucket};
+use super::{Outcome, Refusal};
+use crate::permits::Holders;
+use crate::slots::{Entry, Fingerprint, Put, Set};
+use crate::time::MonoTime;
+use crate::vms::{Member, View};
+use crate::wire::{Reader, Writer};
+use core::time::Duration;
+
+/// How a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// A rate with a burst.
+    TokenBucket(TokenBucket),
+    /// So many in any trailing window.
+    SlidingWindow(SlidingWindow),
+    /// So many in a window that begins with the first request.
+    FixedWindow(FixedWindow),
+    /// So many in flight.
+    Concurrency {
+        /// How many.
+        most: u32,
+    },
+}
+
+/// What was charged for one request by one limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Charge {
+    /// Tokens of a bucket.
+    Tokens(Held),
+    /// A place in a sliding window.
+    SlidingWindow(InPart),
+    /// A place in a fixed window.
+    FixedWindow(InWindow),
+    /// A permit, under the identity that took it.
+    Permit(Member),
+}
+
+/// What a decision depends on besides the shared value.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// The monotonic clock.
+    pub now: MonoTime,
+    /// Who decides; permits need it.
+    pub me: Option<Member>,
+    /// Who is known to be gone.
+    pub view: &'a View,
+}
+
+/// Why a limit could not decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Trouble {
+    /// The swap was lost too often in a row. Busy is no reason to let through: the request is refused.
+    #[error("contended")]
+    Contended,
+    /// The shared store answered with an error.
+    #[error("the shared store failed")]
+    Store,
+    /// This worker has no identity in the registry, and so cannot hold a permit.
+    #[error("no identity")]
+    NoIdentity,
+}
+
+/// A set's new bytes and what a charge came to.
+pub(super) struct Charged {
+    pub(super) value: Vec<u8>,
+    pub(super) put: Put,
+    pub(super) charge: Charge,
+    pub(super) remaining: u64,
+    pub(super) reset: Duration,
+}
+
+/// Who holds permits, as an entry: fresh once nobody does.
+struct InFlight(Holders);
+
+impl Entry for InFlight {
+    const KIND: u8 = 4;
+
+    fn encode(&self, writer: &mut Writer) {
+        writer.bytes(&self.0.encode());
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        Holders::decode(reader.bytes()?).map(Self)
+    }
+
+    fn fresh_at(&self) -> MonoTime {
+        // Fewer in flight is nearer to fresh. No clock makes it fresh, so this is later than any clock shows.
+        let held = u64::from(self.0.in_flight());
+        if held == 0 { MonoTime::ZERO } else { MonoTime::from_nanos(u64::MAX / 2 + held) }
+    }
+}
+
+impl Algorithm {
+    /// The most that a single request may cost.
+    pub fn most(&self) -> u64 {
+        match self {
+            Self::TokenBucket(bucket) => bucket.burst(),
+            Self::SlidingWindow(window) => window.limit().into(),
+            Self::FixedWindow(window) => window.limit().into(),
+            Self::Concurrency { most } => (*most).into(),
+        }
+    }
+
+    /// Charges a client in its set; `Ok(Err)` is a refusal.
+    pub(super) fn charge(
+        &self,
+        bytes: Option<&[u8]>,
+        client: Fingerprint,
+        (cost, extra): (u64, u64),
+        situation: Situation<'_>,
+    ) -> Result<Result<Charged, Refusal>, Trouble> {
+        let now = situation.now;
+        let small = u32::try_from(cost).unwrap_or(u32::MAX);
+        Ok(match self {
+            Self::TokenBucket(bucket) => {
+                in_set(bytes, client, now, Charge::Tokens, |old| bucket.charge(old, cost, extra, now))
+            }
+            Self::SlidingWindow(window) => {
+                in_set(bytes, client, now, Charge::SlidingWindow, |old| window.charge(old, small, now))
+            }
+            Self::FixedWindow(window) => {
+                in_set(bytes, client, now, Charge::FixedWindow, |old| window.charge(old, small, now))
+            }
+            Self::Concurrency { most } => {
+                let me = situation.me.ok_or(Trouble::NoIdentity)?;
+                in_set(bytes, client, now, Charge::Permit, |old| acquire(old, me, *most, situation.view))
+            }
+        })
+    }
+
+    /// Takes a charge back in a client's set. `None`: nothing to change.
+    pub(super) fn undo(
+        &self,
+        bytes: Option<&[u8]>,
+        client: Fingerprint,
+        charge: Charge,
+        now: MonoTime,
+    ) -> Option<(Vec<u8>, Put)> {
+        match (self, charge) {
+            (Self::TokenBucket(bucket), Charge::Tokens(held)) => {
+                change(bytes, client, now, |old| bucket.refund(old, held, now))
+            }
+            (Self::SlidingWindow(window), Charge::SlidingWindow(charge)) => {
+                change(bytes, client, now, |old| window.refund(old, charge, now))
+            }
+            (Self::FixedWindow(window), Charge::FixedWindow(charge)) => {
+                change(bytes, client, now, |old| window.refund(old, charge, now))
+            }
+            (Self::Concurrency { .. }, Charge::Permit(me)) => {
+                change(bytes, client, now, |old: Option<&InFlight>| {
+                    let mut holders = old?.0.clone();
+                    holders.release(me).then_some(InFlight(holders))
+                })
+            }
+            // The limit's algorithm has changed since: what was charged is in no set any more.
+            _ => None,
+        }
+    }
+}
+
+fn acquire(old: Option<&InFlight>, me: Member, most: u32, view: &View) -> Outcome<InFlight, Member> {
+    let mut holders = old.map(|in_flight| in_flight.0.clone()).unwrap_or_default();
+    match holders.acquire(me, most, view) {
+        Ok(()) => Outcome::Admit {
+            remaining: most.saturating_sub(holders.in_flight()).into(),
+            state: InFlight(holders),
+            charge: me,
+            reset: Duration::ZERO,
+        },
+        Err(_) => Outcome::Refuse(Refusal { wait: None, remaining: 0, reset: Duration::ZERO }),
+    }
+}
+
+fn in_set<E: Entry, C>(
+    bytes: Option<&[u8]>,
+    client: Fingerprint,
+    now: MonoTime,
+    charge_of: impl FnOnce(C) -> Charge,
+    step: impl FnOnce(Option<&E>) -> Outcome<E, C>,
+) -> Result<Charged, Refusal> {
+    let mut set = Set::read(bytes);
+    match step(set.get(client)) {
+        Outcome::Admit { state, charge, remaining, reset } => {
+            let put = set.put(client, state, now);
+            Ok(Charged { value: set.encode(), put, charge: charge_of(charge), remaining, reset })
+        }
+        Outcome::Refuse(refusal) => Err(refusal),
+    }
+}
+
+fn change<E: Entry>(
+    bytes: Option<&[u8]>,
+    client: Fingerprint,
+    now: MonoTime,
+    step: impl FnOnce(Option<&E>) -> Option<E>,
+) -> Option<(Vec<u8>, Put)> {
+    let mut set = Set::read(bytes);
+    let state = step(set.get(client))?;
+    let put = set.put(client, state, now);
+    Some((set.encode(), put))
+}
