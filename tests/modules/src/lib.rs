@@ -1,1 +1,23 @@
-//! Builds the Wasm modules and trims their exports.
+//! Builds the Wasm modules, trims what they do not need, and says where they lie.
+//!
+//! Why trimming: Envoy crosses into a VM for every callback that a module exports, and the Rust SDK exports all
+//! of them, so a filter pays for callbacks it leaves empty. A filter names those that it implements in a custom
+//! section; [`trim`] removes the others with everything only they reached.
+//!
+//! How: [`build`] compiles every plugin of the workspace in one `cargo build`, trims each and writes it to the
+//! place where [`filter_module`] and [`plugin_module`] look for it. [`instrument`] makes the copy of a module that
+//! counts its own instructions, for exact costs that do not depend on the engine that runs it.
+//!
+//! Limits: functions that a module's table refers to stay, since any of them may be called indirectly.
+
+mod build;
+mod instrument;
+mod locate;
+mod section;
+mod trim;
+
+pub use build::{BuildError, Built, build};
+pub use instrument::{InstrumentError, Instrumented, instrument};
+pub use locate::{MissingModule, filter_module, named_module, plugin_module, workspace_root};
+pub use section::drop_names;
+pub use trim::{TrimError, trim};

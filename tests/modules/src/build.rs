@@ -1,0 +1,276 @@
+//! Compiles every plugin of the workspace and puts the trimmed modules where tests and Envoy find them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::locate::{filters_directory, named_directory, plugins_directory, workspace_root};
+use crate::section::drop_names;
+use crate::trim::{TrimError, trim};
+
+const TARGET: &str = "wasm32-wasip1";
+const PROFILE: &str = "wasm";
+
+/// Why the modules could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The compiler has no standard library for the target.
+    #[error("the Rust toolchain lacks the target {TARGET}: run `make setup`")]
+    MissingTarget,
+    /// No plugin of the workspace has this name.
+    #[error("no filter and no test plugin is called {0}")]
+    UnknownPlugin(String),
+    /// A command could not be started or failed; what it printed stands above.
+    #[error("`{0}` failed")]
+    Command(String),
+    /// cargo described the workspace in an unknown form.
+    #[error("cargo metadata is not as expected: {0}")]
+    Metadata(#[from] serde_json::Error),
+    /// A module could not be trimmed.
+    #[error("{module}: {source}")]
+    Trim {
+        /// The module's file name.
+        module: String,
+        /// What is wrong with it.
+        source: TrimError,
+    },
+    /// A file could not be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+}
+
+/// One built module.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Built {
+    /// Where it lies, relative to the workspace's root.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub bytes: usize,
+    /// Whether this build changed it.
+    pub changed: bool,
+}
+
+impl fmt::Display for Built {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kibibytes = self.bytes.div_ceil(1024);
+        let unchanged = if self.changed { "" } else { "  (unchanged)" };
+        write!(f, "{:<44} {kibibytes:>5} KiB{unchanged}", self.path.display())
+    }
+}
+
+/// Builds all modules: filters into `dist/` with a `SHA256SUMS`, test plugins into `target/plugins/`, and a copy of each
+/// that keeps its function names into `target/modules/`. Files whose content is the same are left alone. With names,
+/// such as `rate-limit`, only those modules are built and the sums stay as they were.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn build(names: &[String]) -> Result<Vec<Built>, BuildError> {
+    require_target()?;
+    let mut workspace = Workspace::read()?;
+    if let Some(unknown) =
+        names.iter().find(|name| workspace.plugins.iter().all(|plugin| plugin.name != **name))
+    {
+        return Err(BuildError::UnknownPlugin(unknown.clone()));
+    }
+    workspace.plugins.retain(|plugin| names.is_empty() || names.contains(&plugin.name));
+    workspace.compile()?;
+
+    let mut built = Vec::new();
+    let mut sums = BTreeMap::new();
+    for plugin in &workspace.plugins {
+        let compiled = workspace.compiled.join(plugin.file_name());
+        let named = trim(&read(&compiled)?)
+            .map_err(|source| BuildError::Trim { module: plugin.file_name(), source })?;
+        let shipped = drop_names(&named);
+
+        write_if_changed(&named_directory().join(format!("{}.named.wasm", plugin.name)), &named)?;
+        let path = plugin.directory().join(plugin.file_name());
+        let changed = write_if_changed(&path, &shipped)?;
+        if plugin.is_filter {
+            sums.insert(plugin.file_name(), Sha256::digest(&shipped));
+        }
+        let path = path.strip_prefix(workspace_root()).map_or_else(|_| path.clone(), Path::to_path_buf);
+        built.push(Built { path, bytes: shipped.len(), changed });
+    }
+    if names.is_empty() {
+        write_if_changed(&filters_directory().join("SHA256SUMS"), sums_text(&sums).as_bytes())?;
+    }
+    Ok(built)
+}
+
+/// A workspace member that becomes a module.
+#[derive(Debug)]
+struct Plugin {
+    package: String,
+    /// The package's name without the prefix, as in `rate-limit`.
+    name: String,
+    is_filter: bool,
+}
+
+impl Plugin {
+    fn file_name(&self) -> String {
+        format!("{}.wasm", self.package.replace('-', "_"))
+    }
+
+    fn directory(&self) -> PathBuf {
+        if self.is_filter { filters_directory() } else { plugins_directory() }
+    }
+}
+
+struct Workspace {
+    plugins: Vec<Plugin>,
+    /// Where cargo leaves the compiled modules.
+    compiled: PathBuf,
+}
+
+impl Workspace {
+    fn read() -> Result<Self, BuildError> {
+        let output = output(cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
+        let metadata: Metadata = serde_json::from_slice(&output)?;
+        let mut plugins: Vec<Plugin> = metadata.packages.into_iter().filter_map(plugin).collect();
+        plugins.sort_by(|a, b| (!a.is_filter, &a.name).cmp(&(!b.is_filter, &b.name)));
+        Ok(Self { plugins, compiled: metadata.target_directory.join(TARGET).join(PROFILE) })
+    }
+
+    fn compile(&self) -> Result<(), BuildError> {
+        let mut command = cargo();
+        command.args(["build", "--profile", PROFILE, "--target", TARGET]);
+        for plugin in &self.plugins {
+            command.args(["--package", &plugin.package]);
+        }
+        // The flags of a surrounding `cargo run` or a test are not meant for the modules.
+        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        output(&mut command).map(|_| ())
+    }
+}
+
+/// What is used of cargo's description of the workspace.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    target_directory: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: PathBuf,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    crate_types: Vec<String>,
+}
+
+fn plugin(package: Package) -> Option<Plugin> {
+    let is_cdylib =
+        package.targets.iter().flat_map(|target| &target.crate_types).any(|kind| kind == "cdylib");
+    let directory = package.manifest_path.strip_prefix(workspace_root()).ok()?;
+    let is_filter = directory.starts_with("filters");
+    if !is_cdylib || !(is_filter || directory.starts_with("tests/plugins")) {
+        return None;
+    }
+    let name = package.name.strip_prefix("ballast-").unwrap_or(&package.name).to_owned();
+    Some(Plugin { package: package.name, name, is_filter })
+}
+
+fn require_target() -> Result<(), BuildError> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc"));
+    let mut command = Command::new(rustc);
+    command.current_dir(workspace_root()).args(["--print", "target-libdir", "--target", TARGET]);
+    let directory = output(&mut command)?;
+    let directory = String::from_utf8_lossy(&directory);
+    let has_std = std::fs::read_dir(directory.trim()).is_ok_and(|files| {
+        files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
+    });
+    if has_std { Ok(()) } else { Err(BuildError::MissingTarget) }
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    command.current_dir(workspace_root());
+    command
+}
+
+/// Runs the command, lets it speak to the terminal, and gives what it printed on standard output.
+fn output(command: &mut Command) -> Result<Vec<u8>, BuildError> {
+    let failed = |command: &Command| {
+        let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
+        BuildError::Command(words.join(std::ffi::OsStr::new(" ")).to_string_lossy().into_owned())
+    };
+    let result = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    match result {
+        Ok(output) if output.status.success() => Ok(output.stdout),
+        Ok(_) | Err(_) => Err(failed(command)),
+    }
+}
+
+fn sums_text(sums: &BTreeMap<String, impl AsRef<[u8]>>) -> String {
+    let mut text = String::new();
+    for (file, sum) in sums {
+        for byte in sum.as_ref() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        let _ = writeln!(text, "  {file}");
+    }
+    text
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, BuildError> {
+    std::fs::read(path).map_err(|source| BuildError::File { path: path.to_path_buf(), source })
+}
+
+fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool, BuildError> {
+    if std::fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(false);
+    }
+    let directory = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(directory)
+        .and_then(|()| std::fs::write(path, bytes))
+        .map_err(|source| BuildError::File { path: path.to_path_buf(), source })?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{Built, Workspace, sums_text};
+
+    #[test]
+    fn the_plugins_of_the_workspace_are_found_filters_first() {
+        let workspace = Workspace::read().unwrap();
+        let find = |name: &str| workspace.plugins.iter().position(|plugin| plugin.name == name).unwrap();
+        assert!(find("rate-limit") < find("noop"));
+        assert_eq!(workspace.plugins[find("rate-limit")].file_name(), "ballast_rate_limit.wasm");
+        assert!(workspace.plugins.iter().all(|plugin| plugin.package != "ballast-core"));
+    }
+
+    #[test]
+    fn sums_read_as_sha256sum_writes_them() {
+        let sums = BTreeMap::from([("b.wasm".to_owned(), [0xff, 0x01]), ("a.wasm".to_owned(), [0x00, 0xa0])]);
+        assert_eq!(sums_text(&sums), "00a0  a.wasm\nff01  b.wasm\n");
+    }
+
+    #[test]
+    fn a_line_tells_path_size_and_whether_it_changed() {
+        let mut module = Built { path: "dist/a.wasm".into(), bytes: 2049, changed: true };
+        assert_eq!(module.to_string(), format!("{:<44}     3 KiB", "dist/a.wasm"));
+        module.changed = false;
+        assert!(module.to_string().ends_with("(unchanged)"));
+    }
+}

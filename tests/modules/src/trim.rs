@@ -1,0 +1,176 @@
+//! Removes from a module the callbacks that its filter does not implement.
+
+use std::collections::BTreeSet;
+
+use walrus::{ExportItem, Module, ModuleConfig};
+
+/// The custom section in which a filter lists the callbacks it implements, separated by commas or white space. The
+/// linker joins all statics of that section, so a list may come in pieces and name an export twice.
+const CALLBACKS_SECTION: &str = "ballast.callbacks";
+
+const CALLBACK_PREFIX: &str = "proxy_on_";
+
+/// Callbacks that every filter needs: the SDK's bookkeeping of contexts, and the host's way to hand over bytes.
+const ALWAYS_KEPT: [&str; 5] = [
+    "proxy_on_vm_start",
+    "proxy_on_configure",
+    "proxy_on_context_create",
+    "proxy_on_delete",
+    "proxy_on_memory_allocate",
+];
+
+/// Why a module could not be trimmed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrimError {
+    /// The bytes are not a Wasm module.
+    #[error("not a Wasm module: {0}")]
+    Parse(String),
+    /// The list of callbacks is not text.
+    #[error("the section {CALLBACKS_SECTION} is not UTF-8")]
+    ListNotText,
+    /// The list names a callback that the module does not export, most likely a spelling mistake.
+    #[error("the section {CALLBACKS_SECTION} names {0}, which the module does not export")]
+    UnknownCallback(String),
+}
+
+/// The same module without the callbacks that its list does not name, and without what only they reached. Function
+/// names stay. A module without a list keeps every callback.
+///
+/// # Errors
+/// See [`TrimError`].
+pub fn trim(wasm: &[u8]) -> Result<Vec<u8>, TrimError> {
+    let mut config = ModuleConfig::new();
+    config.generate_producers_section(false);
+    let mut module = config.parse(wasm).map_err(|error| TrimError::Parse(format!("{error:#}")))?;
+    if let Some(listed) = take_list(&mut module)? {
+        remove_unlisted(&mut module, &listed)?;
+        walrus::passes::gc::run(&mut module);
+    }
+    Ok(module.emit_wasm())
+}
+
+fn take_list(module: &mut Module) -> Result<Option<BTreeSet<String>>, TrimError> {
+    let mut listed: Option<BTreeSet<String>> = None;
+    while let Some(section) = module.customs.remove_raw(CALLBACKS_SECTION) {
+        let text = String::from_utf8(section.data).map_err(|_| TrimError::ListNotText)?;
+        let names = text.split(|c: char| c == ',' || c == '\0' || c.is_whitespace());
+        listed.get_or_insert_default().extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    Ok(listed)
+}
+
+fn remove_unlisted(module: &mut Module, listed: &BTreeSet<String>) -> Result<(), TrimError> {
+    let exported: BTreeSet<&str> = module.exports.iter().map(|export| export.name.as_str()).collect();
+    if let Some(unknown) = listed.iter().find(|name| !exported.contains(name.as_str())) {
+        return Err(TrimError::UnknownCallback(unknown.clone()));
+    }
+    let unlisted: Vec<_> = module
+        .exports
+        .iter()
+        .filter(|export| matches!(export.item, ExportItem::Function(_)))
+        .filter(|export| export.name.starts_with(CALLBACK_PREFIX))
+        .filter(|export| !ALWAYS_KEPT.contains(&export.name.as_str()) && !listed.contains(&export.name))
+        .map(walrus::Export::id)
+        .collect();
+    for export in unlisted {
+        module.exports.delete(export);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmi::{Engine, Linker, Module, Store};
+
+    use super::{TrimError, trim};
+
+    fn module(section: &str) -> Vec<u8> {
+        let text = format!(
+            r#"(module
+                (import "env" "only_for_ticks" (func $only_for_ticks))
+                (memory (export "memory") 1)
+                (data (i32.const 8) "seven")
+                (type $answer (func (result i32)))
+                (table 2 funcref) (elem (i32.const 0) $six $seven)
+                (global $started (mut i32) (i32.const 0))
+                (start $start)
+                (func $start (global.set $started (i32.const 1)))
+                (func $six (result i32) (i32.const 6))
+                (func $seven (result i32) (i32.add (i32.const 6) (global.get $started)))
+                (func $tick_helper (call $only_for_ticks))
+                (func (export "proxy_on_tick") (param i32) (call $tick_helper))
+                (func (export "proxy_on_log") (param i32))
+                (func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 1))
+                (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+                    (call_indirect (type $answer) (i32.const 1)))
+                (func (export "malloc") (param i32) (result i32) (i32.const 64))
+                (func (export "proxy_abi_version_0_2_1"))
+                {section})"#
+        );
+        wat::parse_str(text).unwrap()
+    }
+
+    fn exports(wasm: &[u8]) -> Vec<String> {
+        let module = Module::new(&Engine::default(), wasm).unwrap();
+        module.exports().map(|export| export.name().to_owned()).collect()
+    }
+
+    #[test]
+    fn only_listed_and_always_needed_callbacks_stay() {
+        let all = exports(&module(""));
+        let kept = |section: &str| exports(&trim(&module(section)).unwrap());
+        let expected: Vec<String> = all
+            .iter()
+            .filter(|name| !["proxy_on_tick", "proxy_on_log"].contains(&name.as_str()))
+            .cloned()
+            .collect();
+        for (why, section) in [
+            ("a plain list", r#"(@custom "ballast.callbacks" "proxy_on_request_headers")"#),
+            (
+                "separators and duplicates",
+                r#"(@custom "ballast.callbacks" ",proxy_on_request_headers,\n, proxy_on_request_headers,\00")"#,
+            ),
+            (
+                "two sections",
+                r#"(@custom "ballast.callbacks" "proxy_on_request_headers") (@custom "ballast.callbacks" "")"#,
+            ),
+        ] {
+            assert_eq!(kept(section), expected, "{why}");
+        }
+        assert_eq!(kept(""), all, "no list");
+    }
+
+    #[test]
+    fn what_only_removed_callbacks_reached_is_gone_and_the_rest_still_runs() {
+        let trimmed = trim(&module(r#"(@custom "ballast.callbacks" "proxy_on_request_headers")"#)).unwrap();
+        let engine = Engine::default();
+        let parsed = Module::new(&engine, &trimmed).unwrap();
+        assert_eq!(parsed.imports().count(), 0, "the import was for ticks alone");
+        assert!(!trimmed.windows(17).any(|part| part == b"ballast.callbacks"));
+
+        let mut store = Store::new(&engine, ());
+        let instance = Linker::new(&engine).instantiate_and_start(&mut store, &parsed).unwrap();
+        let callback =
+            instance.get_typed_func::<(i32, i32, i32), i32>(&store, "proxy_on_request_headers").unwrap();
+        assert_eq!(
+            callback.call(&mut store, (1, 2, 3)).unwrap(),
+            7,
+            "table, start function and globals work"
+        );
+        let memory = instance.get_memory(&store, "memory").unwrap();
+        assert_eq!(&memory.data(&store)[8..13], b"seven");
+    }
+
+    #[test]
+    fn a_list_that_names_an_unknown_callback_is_refused() {
+        let refused = trim(&module(r#"(@custom "ballast.callbacks" "proxy_on_requset_headers")"#));
+        assert!(
+            matches!(refused, Err(TrimError::UnknownCallback(name)) if name == "proxy_on_requset_headers")
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_no_module_are_refused() {
+        assert!(matches!(trim(b"not wasm"), Err(TrimError::Parse(_))));
+    }
+}
