@@ -22,7 +22,11 @@
 //! bans it by name.
 
 pub mod bus;
+pub mod config;
+pub mod http;
+pub mod key;
 pub mod lease;
+pub mod matching;
 pub mod parking;
 pub mod permits;
 pub mod plane;
@@ -32,5 +36,7 @@ pub mod rate_limit;
 pub mod rewrite;
 pub mod slots;
 pub mod time;
+pub mod trust;
+pub mod units;
 pub mod vms;
 pub mod wire;

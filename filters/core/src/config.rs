@@ -1,0 +1,57 @@
+//! What operators write, and how it is refused.
+//!
+//! # How
+//!
+//! Configuration arrives as JSON text, or as a protobuf-encoded `google.protobuf.Struct`, in which every number is a
+//! double. [`parse`] reads both into the same types. A raw type is what was written (unknown fields refused); by `TryFrom` it
+//! becomes a valid type that cannot hold nonsense. An error names the path, the value and what is allowed.
+//!
+//! # Limits
+//!
+//! YAML 1.1 reads an unquoted `on`, `off`, `yes` or `no` as a boolean: no key and no value is called that, and the
+//! error for a boolean where a text belongs says to put it in quotes.
+
+mod common;
+mod error;
+mod protobuf;
+
+pub use common::{Mode, Name, OnError, check_unique};
+pub use error::ConfigError;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Reads a configuration: JSON text, an encoded `Struct`, or nothing, which is `{}`.
+///
+/// # Errors
+///
+/// The bytes are neither, or do not say what `T` asks for. Never panics, whatever the bytes are.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
+    let text = bytes.trim_ascii();
+    match text.first() {
+        None => read(&mut serde_json::Deserializer::from_slice(b"{}")),
+        Some(b'{') if !protobuf::looks_encoded(bytes) => {
+            let mut json = serde_json::Deserializer::from_slice(text);
+            let value = read(&mut json)?;
+            json.end().map_err(|error| ConfigError::at_root(error.to_string()))?;
+            Ok(value)
+        }
+        Some(_) if protobuf::looks_encoded(bytes) => {
+            let fields = protobuf::decode(bytes).map_err(ConfigError::at_root)?;
+            read(Value::Object(fields))
+        }
+        Some(_) => Err(ConfigError::at_root(
+            "a configuration is a JSON object or a google.protobuf.Struct".to_owned(),
+        )),
+    }
+}
+
+fn read<'de, T: DeserializeOwned>(
+    source: impl serde::Deserializer<'de, Error = serde_json::Error>,
+) -> Result<T, ConfigError> {
+    serde_path_to_error::deserialize(source)
+        .map_err(|error| ConfigError::new(error.path().to_string(), error.inner().to_string()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+use super::*;
+use crate::units::Span;
+use prost::Message;
+use prost_types::value::Kind;
+use serde::Deserialize;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Sample {
+    mode: Mode,
+    wait: Span,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    name: Name,
+    most: u32,
+}
+
+fn error(text: &str) -> String {
+    parse::<Sample>(text.as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn nothing_is_the_default() {
+    for text in ["", "  \n", "{}"] {
+        assert_eq!(parse::<Sample>(text.as_bytes()), Ok(Sample::default()), "{text:?}");
+    }
+}
+
+#[test]
+fn an_error_names_path_value_and_what_is_allowed() {
+    for (text, expected) in [
+        (
+            r#"{"wait": 100}"#,
+            "wait: invalid type: integer `100`, expected a duration with its unit, like `250ms` (ns, us, ms, s, m, h, d) at line 1 column 12",
+        ),
+        (
+            r#"{"mode": "of"}"#,
+            "mode: unknown variant `of`, expected one of `enforce`, `shadow`, `disabled` at line 1 column 13",
+        ),
+        (
+            r#"{"mod": "enforce"}"#,
+            "mod: unknown field `mod`, expected one of `mode`, `wait`, `rules` at line 1 column 6",
+        ),
+        (
+            r#"{"rules": [{"name": "a", "most": 1}, {"name": "B", "most": 1}]}"#,
+            "rules[1].name: `B` is not a name: 1 to 63 of a-z, 0-9 and - at line 1 column 49",
+        ),
+        (
+            r#"{"rules": [{"name": "a", "most": -1}]}"#,
+            "rules[0].most: invalid value: integer `-1`, expected u32 at line 1 column 35",
+        ),
+        ("[]", "a configuration is a JSON object or a google.protobuf.Struct"),
+        ("{} {}", "trailing characters at line 1 column 4"),
+    ] {
+        assert_eq!(error(text), expected);
+    }
+}
+
+#[test]
+fn a_boolean_where_a_text_belongs_says_to_quote_it() {
+    assert!(error(r#"{"wait": false}"#).ends_with("put it in quotes"));
+}
+
+fn field(kind: Kind) -> prost_types::Value {
+    prost_types::Value { kind: Some(kind) }
+}
+
+fn of<const N: usize>(fields: [(&str, Kind); N]) -> prost_types::Struct {
+    prost_types::Struct {
+        fields: fields.into_iter().map(|(name, kind)| (name.to_owned(), field(kind))).collect(),
+    }
+}
+
+#[test]
+fn a_struct_reads_like_the_same_json() {
+    let rule = of([("name", Kind::StringValue("a".into())), ("most", Kind::NumberValue(5.0))]);
+    let list = prost_types::ListValue { values: vec![field(Kind::StructValue(rule))] };
+    let config = of([("wait", Kind::StringValue("1s".into())), ("rules", Kind::ListValue(list))]);
+    let json = r#"{"wait": "1s", "rules": [{"name": "a", "most": 5}]}"#;
+    assert_eq!(parse::<Sample>(&config.encode_to_vec()), parse::<Sample>(json.as_bytes()));
+    let fraction = of([("wait", Kind::NumberValue(5.5))]);
+    assert!(parse::<Sample>(&fraction.encode_to_vec()).unwrap_err().to_string().starts_with("wait: "));
+}
+
+#[test]
+fn deep_nesting_is_refused_and_not_a_crash() {
+    let nested = format!("{{\"a\": {}", "[".repeat(100_000));
+    let error = parse::<Value>(nested.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("recursion limit"), "{error}");
+}
+
+#[test]
+fn json_may_begin_with_an_empty_line() {
+    assert_eq!(parse::<Sample>(b"\n{\n\"wait\": \"0s\"}"), Ok(Sample::default()));
+}
+
+#[test]
+fn two_rules_of_one_name_are_refused_with_both_positions() {
+    let names: Vec<Name> = serde_json::from_str(r#"["a", "b", "a"]"#).unwrap();
+    let error = check_unique("rules", &names).unwrap_err().to_string();
+    assert_eq!(error, "rules[2].name: `a` is the name of rules[0] too: names must be unique");
+}

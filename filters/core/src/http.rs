@@ -1,0 +1,9 @@
+//! A small vocabulary of HTTP.
+
+mod problem;
+mod retry_after;
+mod status;
+
+pub use problem::{Problem, accepts_problem, is_grpc};
+pub use retry_after::retry_after_seconds;
+pub use status::StatusSet;

@@ -1,0 +1,183 @@
+//! A client's address.
+
+use crate::matching::{Needs, Property, Request};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// Where a client's address is taken from, and how much of it counts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+struct RawAddress {
+    /// Leading bits of an IPv4 address that count, 1 to 32.
+    ipv4_prefix: u8,
+    /// Leading bits of an IPv6 address that count, 1 to 128. 64 by default: that is what one customer gets.
+    ipv6_prefix: u8,
+    /// Take the address from this header instead of the proxy's own idea of the client.
+    header: Option<String>,
+    /// Which address of the header, counted from its right end: 1 is what the nearest trusted proxy has added.
+    trusted_hops: Option<u8>,
+}
+
+impl Default for RawAddress {
+    fn default() -> Self {
+        Self { ipv4_prefix: 32, ipv6_prefix: 64, header: None, trusted_hops: None }
+    }
+}
+
+/// A valid [`RawAddress`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RawAddress")]
+pub struct ClientAddress {
+    ipv4_prefix: u8,
+    ipv6_prefix: u8,
+    header: Option<(String, usize)>,
+}
+
+impl Default for ClientAddress {
+    fn default() -> Self {
+        Self { ipv4_prefix: 32, ipv6_prefix: 64, header: None }
+    }
+}
+
+impl ClientAddress {
+    /// The part of the client's address that counts.
+    pub fn network(&self, request: &impl Request) -> Option<IpNet> {
+        let address = match &self.header {
+            None => source_address(request)?,
+            Some((name, hops)) => forwarded_address(&request.header(name)?, *hops)?,
+        };
+        let prefix = if address.is_ipv4() { self.ipv4_prefix } else { self.ipv6_prefix };
+        IpNet::new(address, prefix).ok().map(|network| network.trunc())
+    }
+
+    /// Notes what it can ask of a request.
+    pub fn needs(&self, needs: &mut Needs) {
+        match &self.header {
+            None => needs.property(Property::SourceAddress),
+            Some((name, _)) => needs.header(name),
+        }
+    }
+}
+
+/// The client's address as the proxy sees it. An IPv4 address in IPv6 clothes is an IPv4 address.
+pub fn source_address(request: &impl Request) -> Option<IpAddr> {
+    let bytes = request.property(&Property::SourceAddress)?;
+    let text = core::str::from_utf8(&bytes).ok()?;
+    parse(text)
+}
+
+/// The address that is `hops` from the right end of a list.
+fn forwarded_address(list: &[u8], hops: usize) -> Option<IpAddr> {
+    let text = core::str::from_utf8(list).ok()?;
+    parse(text.rsplit(',').nth(hops.checked_sub(1)?)?.trim())
+}
+
+/// An address with or without port.
+fn parse(text: &str) -> Option<IpAddr> {
+    let address = text.parse::<SocketAddr>().map(|socket| socket.ip()).or_else(|_| text.parse()).ok()?;
+    Some(address.to_canonical())
+}
+
+/// The bytes of a network, its length among them.
+pub(super) fn bytes(network: IpNet) -> ([u8; 16], usize, u8) {
+    match network.addr() {
+        IpAddr::V4(address) => (pad(address), 4, network.prefix_len()),
+        IpAddr::V6(address) => (Ipv6Addr::octets(&address), 16, network.prefix_len()),
+    }
+}
+
+fn pad(address: Ipv4Addr) -> [u8; 16] {
+    let [a, b, c, d] = address.octets();
+    [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+}
+
+impl TryFrom<RawAddress> for ClientAddress {
+    type Error = String;
+
+    fn try_from(raw: RawAddress) -> Result<Self, String> {
+        let RawAddress { ipv4_prefix, ipv6_prefix, header, trusted_hops } = raw;
+        if !(1..=32).contains(&ipv4_prefix) {
+            return Err(format!("ipv4_prefix: `{ipv4_prefix}` is not a prefix length: 1 to 32"));
+        }
+        if !(1..=128).contains(&ipv6_prefix) {
+            return Err(format!("ipv6_prefix: `{ipv6_prefix}` is not a prefix length: 1 to 128"));
+        }
+        let header = match (header, trusted_hops) {
+            (None, None) => None,
+            (Some(name), Some(hops)) if hops > 0 => Some((crate::matching::header_name(&name)?, hops.into())),
+            (Some(_), _) => {
+                return Err("trusted_hops: must be at least 1 with header: which of its addresses is true?"
+                    .to_owned());
+            }
+            (None, Some(_)) => return Err("trusted_hops: goes with header".to_owned()),
+        };
+        Ok(Self { ipv4_prefix, ipv6_prefix, header })
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for ClientAddress {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ClientAddress".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        RawAddress::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matching::Sample;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn network(config: &str, request: &Sample) -> Option<String> {
+        let config: ClientAddress = serde_json::from_str(config).unwrap();
+        config.network(request).map(|network| network.to_string())
+    }
+
+    #[test]
+    fn an_address_is_cut_to_its_prefix() {
+        for (config, source, expected) in [
+            ("{}", "192.0.2.7:40000", "192.0.2.7/32"),
+            (r#"{"ipv4_prefix": 24}"#, "192.0.2.7:40000", "192.0.2.0/24"),
+            ("{}", "[2001:db8:1:2:3::4]:40000", "2001:db8:1:2::/64"),
+            (r#"{"ipv6_prefix": 128}"#, "[2001:db8::4]:40000", "2001:db8::4/128"),
+            ("{}", "[::ffff:192.0.2.7]:40000", "192.0.2.7/32"),
+        ] {
+            let request = Sample::get("/").knows(Property::SourceAddress, source);
+            assert_eq!(network(config, &request).as_deref(), Some(expected), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_counted_from_the_right_so_that_what_a_client_adds_is_never_read() {
+        let forwarded = |hops, list: &str| {
+            let config = format!(r#"{{"header": "X-Forwarded-For", "trusted_hops": {hops}}}"#);
+            network(&config, &Sample::get("/").with("x-forwarded-for", list))
+        };
+        assert_eq!(forwarded(1, "203.0.113.9, 192.0.2.7").as_deref(), Some("192.0.2.7/32"));
+        assert_eq!(forwarded(2, "6.6.6.6, 203.0.113.9,192.0.2.7").as_deref(), Some("203.0.113.9/32"));
+        assert_eq!(forwarded(3, "203.0.113.9, 192.0.2.7"), None, "too few hops");
+        assert_eq!(forwarded(1, "unknown"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for config in [
+            r#"{"ipv4_prefix": 0}"#,
+            r#"{"ipv4_prefix": 33}"#,
+            r#"{"ipv6_prefix": 129}"#,
+            r#"{"header": "x-forwarded-for"}"#,
+            r#"{"header": "x-forwarded-for", "trusted_hops": 0}"#,
+            r#"{"trusted_hops": 1}"#,
+            r#"{"header": "x forwarded", "trusted_hops": 1}"#,
+        ] {
+            assert!(serde_json::from_str::<ClientAddress>(config).is_err(), "{config}");
+        }
+    }
+}

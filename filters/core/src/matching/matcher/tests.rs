@@ -1,0 +1,92 @@
+use super::*;
+use crate::matching::Sample;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+fn matcher(json: &str) -> Matcher {
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
+}
+
+#[test]
+fn every_given_condition_must_hold() {
+    let request = Sample::get("/api/users?page=2")
+        .with("x-tenant", "acme")
+        .with("x-bytes", b"\xff\xfe")
+        .knows(Property::RouteName, "users")
+        .knows(Property::ClusterName, "backend")
+        .knows(Property::RouteMetadata(vec!["ballast".into(), "tier".into()]), "gold")
+        .knows(Property::Direction, 1_u64.to_le_bytes());
+    for (json, expected) in [
+        ("{}", true),
+        (r#"{"methods": ["GET", "HEAD"]}"#, true),
+        (r#"{"methods": ["POST"]}"#, false),
+        (r#"{"path": {"exact": "/api/users"}}"#, true),
+        (r#"{"path": {"exact": "/api/users?page=2"}}"#, false),
+        (r#"{"path": {"prefix": "/api/"}}"#, true),
+        (r#"{"path": {"regex": "/api/[a-z]+"}}"#, true),
+        (r#"{"path": {"regex": "api"}}"#, false),
+        (r#"{"hosts": ["SHOP.example"]}"#, true),
+        (r#"{"hosts": ["*.example"]}"#, true),
+        (r#"{"hosts": ["*.shop.example"]}"#, false),
+        (r#"{"headers": [{"name": "X-Tenant", "exact": "acme"}]}"#, true),
+        (
+            r#"{"headers": [{"name": "x-tenant", "prefix": "ac"}, {"name": "x-absent", "present": false}]}"#,
+            true,
+        ),
+        (
+            r#"{"headers": [{"name": "x-tenant", "exact": "acme"}, {"name": "x-absent", "exact": "1"}]}"#,
+            false,
+        ),
+        (r#"{"headers": [{"name": "x-bytes", "present": true}]}"#, true),
+        (r#"{"headers": [{"name": "x-bytes", "regex": ".*"}]}"#, false),
+        (r#"{"route": "users", "cluster": "backend", "direction": "inbound"}"#, true),
+        (r#"{"direction": "outbound"}"#, false),
+        (r#"{"route_metadata": {"namespace": "ballast", "key": "tier", "exact": "gold"}}"#, true),
+        (r#"{"methods": ["GET"], "path": {"prefix": "/other"}}"#, false),
+    ] {
+        assert_eq!(matcher(json).matches(&request), expected, "{json}");
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    for json in [
+        r#"{"method": ["GET"]}"#,
+        r#"{"methods": []}"#,
+        r#"{"methods": ["get"]}"#,
+        r#"{"path": "/api"}"#,
+        r#"{"path": {"exact": ""}}"#,
+        r#"{"path": {"prefix": "/a", "exact": "/b"}}"#,
+        r#"{"path": {"regex": "("}}"#,
+        r#"{"path": {"regex": "(a{1000}){1000}"}}"#,
+        r#"{"hosts": []}"#,
+        r#"{"hosts": ["*"]}"#,
+        r#"{"hosts": ["a.*.b"]}"#,
+        r#"{"headers": [{"name": "x-a"}]}"#,
+        r#"{"headers": [{"name": "x a", "present": true}]}"#,
+        r#"{"headers": [{"name": "x-a", "exact": "1", "present": true}]}"#,
+        r#"{"direction": "sideways"}"#,
+    ] {
+        assert!(serde_json::from_str::<Matcher>(json).is_err(), "{json}");
+    }
+}
+
+#[test]
+fn needs_name_what_can_be_asked_for_and_nothing_else() {
+    let mut needs = Needs::default();
+    matcher(r#"{"path": {"prefix": "/"}, "headers": [{"name": "X-A", "present": true}], "cluster": "c"}"#)
+        .needs(&mut needs);
+    assert_eq!(needs.headers, [":path", "x-a"].map(str::to_owned).into());
+    assert_eq!(needs.properties, [Property::ClusterName].into());
+    let mut none = Needs::default();
+    matcher("{}").needs(&mut none);
+    assert_eq!(none, Needs::default());
+}
+
+#[test]
+fn a_port_is_cut_off_and_an_ipv6_address_is_not() {
+    for (authority, host) in [("a:80", "a"), ("a", "a"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("", "")]
+    {
+        assert_eq!(without_port(authority.as_bytes()), host.as_bytes());
+    }
+}
