@@ -1,1 +1,48 @@
 //! The proxy as the Ballast filters see it; the only crate that knows proxy-wasm.
+//!
+//! # Why
+//!
+//! The SDK mixes three things: what the proxy offers, when it calls, and what a filter remembers. Here they are
+//! apart. A filter is a value with methods ([`Filter`]); the proxy is an argument ([`Host`]); what a filter wants done
+//! is what it returns ([`Flow`], [`Next`]). So filters hold no logic about contexts and can be chained in one module.
+//!
+//! # How
+//!
+//! [`export_filter`] makes a crate a module. The generic root ([`root`](crate)) reads and refuses configuration, ticks, and reaches
+//! streams that are parked. [`Cx`] hands a callback the proxy and the root's services: timers, call-outs, queues,
+//! conversations over shared values.
+//!
+//! # Limits
+//!
+//! Nothing here decides anything about requests: rules live in `ballast-core`.
+
+mod abi;
+mod callout;
+mod context;
+mod drive;
+#[doc(hidden)]
+pub mod export;
+mod filter;
+mod host;
+mod membership;
+mod metrics;
+mod proxy;
+mod queues;
+mod request;
+mod root;
+mod services;
+mod stream;
+mod timers;
+
+pub use context::Cx;
+pub use drive::{LAYOUT_VERSION, Scope, drive};
+pub use filter::{CallAnswer, Filter, Flow, Next, StartError};
+pub use host::{
+    Buffer, CallToken, GrpcCall, Half, Headers, Host, HostError, HttpCall, LogLevel, Map, MetricId,
+    MetricKind, QueueId, Reply, Shared, StreamId,
+};
+pub use metrics::{Counter, Gauge, Histogram};
+pub use proxy::Proxy;
+pub use request::{ReadPlan, RequestView};
+pub use services::Services;
+pub use timers::{FASTEST_TICK, IDLE_TICK, Timers};

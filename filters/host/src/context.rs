@@ -1,0 +1,91 @@
+//! The handle that a callback gets: the proxy, and what this root shares between its streams.
+
+use crate::drive::{Scope, drive};
+use crate::host::{CallToken, GrpcCall, Host, HostError, HttpCall, LogLevel};
+use crate::services::Services;
+use ballast_core::protocol::Machine;
+use ballast_core::vms::{Member, View};
+use core::fmt::Display;
+use core::time::Duration;
+
+/// What a callback can reach.
+pub struct Cx<'a, H: Host> {
+    /// The proxy.
+    pub host: &'a H,
+    /// What the root keeps for all its streams.
+    pub services: &'a mut Services,
+    /// The stream whose callback runs; `None` in callbacks of the root.
+    pub(crate) stream: Option<u32>,
+}
+
+impl<H: Host> Cx<'_, H> {
+    /// Where this filter's shared state lives.
+    pub fn scope(&self) -> &Scope {
+        &self.services.scope
+    }
+
+    /// Runs a conversation over shared values of this filter to its end; a key's text is its name in the scope.
+    pub fn run<M>(&mut self, machine: &mut M) -> M::Output
+    where
+        M: Machine<Key: Display>,
+    {
+        let Services { queues, scope, .. } = self.services;
+        drive(self.host, scope, machine, |slot, message| queues.send(self.host, scope, slot, message))
+    }
+
+    /// This root's identity among the workers; claimed at the first tick or the first request, whichever comes first. `None`:
+    /// all slots are taken, or the store fails.
+    pub fn member(&mut self) -> Option<Member> {
+        let Services { membership, queues, scope, .. } = self.services;
+        membership.member(self.host, scope, queues)
+    }
+
+    /// What this root knows of the others, as of its last tick but one second at the most.
+    pub fn view(&self) -> &View {
+        self.services.membership.view()
+    }
+
+    /// Sets a timer of this stream: [`crate::Filter::on_timer`] comes after at least `wait`. Does nothing in a callback of the root.
+    pub fn set_timer(&mut self, wait: Duration, timer: u32) {
+        if let Some(stream) = self.stream {
+            let now = self.host.now();
+            self.services.timers.set(now.after(wait), stream, timer);
+            self.services.adjust_tick(self.host, now);
+            self.services.keep_reachable = true;
+        }
+    }
+
+    /// Starts an HTTP call; for a stream its answer comes to [`crate::Filter::on_call`], else to
+    /// [`crate::Filter::on_background_call`].
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::BadArgument`]: no such cluster, or no time-out within reason.
+    pub fn call_http(&mut self, call: &HttpCall) -> Result<CallToken, HostError> {
+        let token = self.host.call_http(call)?;
+        Ok(self.remember_call(token))
+    }
+
+    /// Starts a gRPC call; answered like [`Cx::call_http`].
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Internal`]: no such cluster, or one without hosts; [`HostError::BadArgument`]: no time-out within reason.
+    pub fn call_grpc(&mut self, call: &GrpcCall) -> Result<CallToken, HostError> {
+        let token = self.host.call_grpc(call)?;
+        Ok(self.remember_call(token))
+    }
+
+    /// Writes a log line that begins with the filter's name.
+    pub fn log(&self, level: LogLevel, message: &str) {
+        self.host.log(level, &format!("{}: {message}", self.services.filter_name));
+    }
+
+    fn remember_call(&mut self, token: CallToken) -> CallToken {
+        if let Some(stream) = self.stream {
+            self.services.calls.insert(token.0, stream);
+            self.services.keep_reachable = true;
+        }
+        token
+    }
+}

@@ -1,0 +1,64 @@
+//! Drives conversations with the shared store: the one compare-and-swap loop.
+
+use crate::host::Host;
+use ballast_core::protocol::{Input, Machine, Step};
+use core::fmt::{Display, Write};
+
+/// The layout of shared keys and values. A new layout gets a new number, so that old and new filters run side by side.
+pub const LAYOUT_VERSION: u32 = 1;
+
+/// Where a filter's shared state lives: `ballast/<layout version>/<filter>/<namespace>/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    prefix: String,
+    namespace: String,
+}
+
+impl Scope {
+    /// The scope of a filter's namespace.
+    pub fn new(filter: &str, namespace: &str) -> Self {
+        let prefix = format!("ballast/{LAYOUT_VERSION}/{filter}/{namespace}/");
+        Self { prefix, namespace: namespace.to_owned() }
+    }
+
+    /// The namespace: what configurations that name the same one share.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The name of a key in this scope.
+    pub fn key(&self, name: impl Display) -> String {
+        let mut key = String::with_capacity(self.prefix.len() + 24);
+        key.push_str(&self.prefix);
+        // Writing to a string cannot fail.
+        let _ = write!(key, "{name}");
+        key
+    }
+}
+
+/// Runs a conversation over the shared values of a scope to its end; a key's text is its name in the scope. `send`
+/// delivers to the queue of a VM slot.
+pub fn drive<M>(
+    host: &impl Host,
+    scope: &Scope,
+    machine: &mut M,
+    mut send: impl FnMut(u8, &[u8]) -> bool,
+) -> M::Output
+where
+    M: Machine<Key: Display>,
+{
+    let mut input = Input::Start;
+    loop {
+        input = match machine.resume(input) {
+            Step::Get(key) => host.shared(&scope.key(key)).map_or(Input::Failed, |shared| Input::Value {
+                value: shared.value,
+                version: shared.version,
+            }),
+            Step::Swap { key, version, value } => {
+                host.swap_shared(&scope.key(key), &value, version).map_or(Input::Failed, Input::Swapped)
+            }
+            Step::Send { slot, message } => Input::Sent(send(slot, &message)),
+            Step::Done(output) => return output,
+        };
+    }
+}

@@ -1,0 +1,42 @@
+//! What makes a crate a module that the proxy can load.
+
+use crate::filter::Filter;
+use crate::root::RootHandle;
+
+#[doc(hidden)]
+pub use proxy_wasm;
+
+/// Tells the SDK how roots of this filter are made. Called by [`crate::export_filter`].
+#[doc(hidden)]
+pub fn register<F: Filter>() {
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    proxy_wasm::set_root_context(|id| Box::new(RootHandle::<F>::new(id)));
+}
+
+/// Exports a filter from a cdylib, with the callbacks of streams that it implements.
+///
+/// The proxy crosses into the VM only for callbacks that a module exports, and the SDK exports all of them. So the
+/// list goes into a section of the module, and the build removes what it does not name.
+///
+/// ```ignore
+/// ballast_host::export_filter!(RateLimit, callbacks: "proxy_on_request_headers,proxy_on_log");
+/// ```
+#[macro_export]
+macro_rules! export_filter {
+    ($filter:ty, callbacks: $callbacks:literal) => {
+        #[cfg(target_arch = "wasm32")]
+        mod exports {
+            use super::*;
+
+            const TEXT: &[u8] = concat!($callbacks, ",proxy_on_tick,proxy_on_queue_ready,").as_bytes();
+
+            #[used]
+            #[unsafe(link_section = "ballast.callbacks")]
+            static CALLBACKS: [u8; TEXT.len()] = *TEXT.first_chunk().unwrap();
+
+            $crate::export::proxy_wasm::main! {{
+                $crate::export::register::<$filter>();
+            }}
+        }
+    };
+}

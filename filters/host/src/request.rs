@@ -1,0 +1,82 @@
+//! One request, as rules read it.
+//!
+//! What returns bytes is what costs: one header or the whole map, each about as much. Configuration says at load
+//! time what its rules can ask for, so a plan is made once: two or more headers are read as one map, a single one alone, and
+//! nothing is read before a rule asks.
+
+use crate::host::{Headers, Host, Map};
+use ballast_core::matching::{Needs, Property, Request};
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+/// How the requests of one configuration are read.
+#[derive(Clone, Debug, Default)]
+pub struct ReadPlan {
+    whole_map: bool,
+    /// The properties that rules may ask for, with the path by which the proxy knows them.
+    properties: Vec<(Property, String)>,
+}
+
+impl ReadPlan {
+    /// The plan for what the rules of a configuration need.
+    pub fn new(needs: &Needs) -> Self {
+        Self {
+            whole_map: needs.headers.len() > 1,
+            properties: needs.properties.iter().map(|property| (property.clone(), path(property))).collect(),
+        }
+    }
+}
+
+/// The request whose headers have come. Each value is read once at the most.
+pub struct RequestView<'a, H: Host> {
+    host: &'a H,
+    plan: &'a ReadPlan,
+    map: OnceCell<Headers>,
+    header: OnceCell<Option<Vec<u8>>>,
+    properties: Vec<OnceCell<Option<Vec<u8>>>>,
+}
+
+impl<'a, H: Host> RequestView<'a, H> {
+    /// The view of the stream whose request headers callback runs.
+    pub fn new(host: &'a H, plan: &'a ReadPlan) -> Self {
+        let properties = plan.properties.iter().map(|_| OnceCell::new()).collect();
+        Self { host, plan, map: OnceCell::new(), header: OnceCell::new(), properties }
+    }
+}
+
+impl<H: Host> Request for RequestView<'_, H> {
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        if self.plan.whole_map {
+            let map = self.map.get_or_init(|| self.host.headers(Map::RequestHeaders));
+            map.get(name).map(Cow::Borrowed)
+        } else {
+            // The plan knows of one header at the most, so this is that one.
+            let value = self.header.get_or_init(|| self.host.header(Map::RequestHeaders, name));
+            value.as_deref().map(Cow::Borrowed)
+        }
+    }
+
+    fn property(&self, property: &Property) -> Option<Cow<'_, [u8]>> {
+        let index = self.plan.properties.iter().position(|(known, _)| known == property)?;
+        let (_, path) = self.plan.properties.get(index)?;
+        let value = self.properties.get(index)?.get_or_init(|| self.host.property(path));
+        value.as_deref().map(Cow::Borrowed)
+    }
+}
+
+/// Envoy's path of a property, its elements joined by NUL.
+fn path(property: &Property) -> String {
+    match property {
+        Property::SourceAddress => "source\0address".to_owned(),
+        Property::RouteName => "xds\0route_name".to_owned(),
+        Property::ClusterName => "xds\0cluster_name".to_owned(),
+        Property::RouteMetadata(path) => joined("xds\0route_metadata\0filter_metadata", path),
+        Property::Direction => "xds\0listener_direction".to_owned(),
+        Property::PeerIdentity => "connection\0uri_san_peer_certificate".to_owned(),
+        Property::Path(path) => path.join("\0"),
+    }
+}
+
+fn joined(prefix: &str, path: &[String]) -> String {
+    format!("{prefix}\0{}", path.join("\0"))
+}

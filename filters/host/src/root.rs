@@ -1,0 +1,205 @@
+//! The generic root context: written once, for every filter.
+//!
+//! It reads the configuration, refuses a wrong one by name, ticks, and finds streams again that something outside of
+//! their own callbacks is for. The filter and the services are borrowed for the length of one callback. The proxy never calls into a VM
+//! while a callback of it runs, so the borrow is always free; should that ever change, the callback is skipped and
+//! said in the log, which is better than a panic that takes the worker's VM down.
+
+use crate::abi;
+use crate::context::Cx;
+use crate::drive::Scope;
+use crate::filter::{CallAnswer, Filter, Next};
+use crate::host::{Buffer, CallToken, Host, HostError, LogLevel, Map, StreamId};
+use crate::proxy::Proxy;
+use crate::services::Services;
+use crate::stream::StreamContext;
+use ballast_core::config;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+
+/// What one root's callbacks share.
+pub(crate) struct Root<F: Filter> {
+    id: u32,
+    running: RefCell<Option<Running<F>>>,
+    /// Streams that a timer, a call or a wake-up is for.
+    reachable: RefCell<BTreeMap<u32, Weak<RefCell<F::Stream>>>>,
+}
+
+struct Running<F> {
+    filter: F,
+    services: Services,
+}
+
+impl<F: Filter> Root<F> {
+    fn new(id: u32) -> Self {
+        Self { id, running: RefCell::new(None), reachable: RefCell::new(BTreeMap::new()) }
+    }
+
+    /// Runs a callback with the filter, if it is configured.
+    pub(crate) fn with<T>(
+        &self,
+        stream: Option<u32>,
+        callback: impl FnOnce(&mut F, &mut Cx<'_, Proxy>) -> T,
+    ) -> Option<T> {
+        let Ok(mut running) = self.running.try_borrow_mut() else {
+            abi::log(LogLevel::Error as u32, "a callback came while another one ran; it was skipped");
+            return None;
+        };
+        let Running { filter, services } = running.as_mut()?;
+        Some(callback(filter, &mut Cx { host: &Proxy, services, stream }))
+    }
+
+    /// Makes a stream findable, if its last callback asked for something that comes later.
+    pub(crate) fn keep_reachable(&self, id: u32, state: &Rc<RefCell<F::Stream>>) {
+        let wanted =
+            self.with(Some(id), |_, cx| core::mem::take(&mut cx.services.keep_reachable)).unwrap_or_default();
+        if wanted {
+            self.reachable.borrow_mut().insert(id, Rc::downgrade(state));
+        }
+    }
+
+    /// A stream is gone.
+    pub(crate) fn forget(&self, id: u32) {
+        let known = self.reachable.try_borrow_mut().is_ok_and(|mut streams| streams.remove(&id).is_some());
+        if known {
+            self.with(Some(id), |_, cx| cx.services.forget(id));
+        }
+    }
+
+    /// Acts on a stream from outside its own callbacks: makes it the effective one, runs, and does what comes of it.
+    fn visit(&self, id: u32, callback: impl FnOnce(&mut F, &mut F::Stream, &mut Cx<'_, Proxy>) -> Next) {
+        let state = self.reachable.borrow().get(&id).and_then(Weak::upgrade);
+        let Some(state) = state else { return };
+        let Ok(mut stream) = state.try_borrow_mut() else { return };
+        if Proxy.focus(StreamId(id)) == Err(HostError::BadArgument) {
+            drop(stream);
+            self.forget(id);
+            return;
+        }
+        let next = self.with(Some(id), |filter, cx| callback(filter, &mut stream, cx));
+        drop(stream);
+        let done = match next.unwrap_or(Next::Stay) {
+            Next::Stay => Ok(()),
+            Next::Resume(half) => Proxy.resume(half),
+            Next::Reply(reply) => Proxy.reply(&reply),
+        };
+        if let Err(error) = done {
+            abi::log(LogLevel::Warn as u32, &format!("{}: a held stream could not go on: {error}", F::NAME));
+        }
+        // The root itself is always there.
+        let _ = Proxy.focus(StreamId(self.id));
+    }
+
+    fn configure(&self, size: usize) -> Result<(), String> {
+        let bytes = Proxy.buffer(Buffer::Configuration, 0, size).map_err(|error| error.to_string())?;
+        let parsed: F::Config = config::parse(&bytes).map_err(|error| error.to_string())?;
+        let plugin = Proxy.property("plugin_name").unwrap_or_default();
+        let plugin = String::from_utf8_lossy(&plugin);
+        let namespace = F::namespace(&parsed).unwrap_or(&plugin).to_owned();
+        let mut services = Services::new(F::NAME, Scope::new(F::NAME, &namespace));
+        let filter = F::start(parsed, &mut Cx { host: &Proxy, services: &mut services, stream: None })
+            .map_err(|error| error.to_string())?;
+        services.adjust_tick(&Proxy, Proxy.now());
+        *self.running.borrow_mut() = Some(Running { filter, services });
+        Ok(())
+    }
+
+    fn tick(&self) {
+        self.with(None, |filter, cx| {
+            let Services { membership, queues, scope, .. } = cx.services;
+            let changes = membership.tick(cx.host, scope, queues);
+            if changes.rejoined {
+                filter.on_rejoin(cx);
+            }
+            filter.on_tick(cx);
+        });
+        let now = Proxy.now();
+        while let Some((stream, timer)) = self.with(None, |_, cx| cx.services.timers.pop_due(now)).flatten() {
+            self.visit(stream, |filter, state, cx| filter.on_timer(state, cx, timer));
+        }
+        self.with(None, |_, cx| cx.services.adjust_tick(&Proxy, now));
+    }
+
+    /// A call is answered; `read` reads the answer once the context that made the call is the effective one.
+    pub(crate) fn answered(&self, token: u32, read: impl FnOnce() -> CallAnswer) {
+        let stream = self.with(None, |_, cx| cx.services.calls.remove(&token)).flatten();
+        match stream {
+            Some(stream) => {
+                self.visit(stream, |filter, state, cx| filter.on_call(state, cx, CallToken(token), read()))
+            }
+            None => {
+                self.with(None, |filter, cx| filter.on_background_call(cx, CallToken(token), read()));
+            }
+        }
+    }
+}
+
+/// Reads the answer of an HTTP call.
+pub(crate) fn http_answer(body_size: usize) -> CallAnswer {
+    CallAnswer::Http {
+        headers: Proxy.headers(Map::CallHeaders),
+        body: Proxy.buffer(Buffer::CallBody, 0, body_size).unwrap_or_default(),
+    }
+}
+
+/// Reads the answer of a gRPC call.
+pub(crate) fn grpc_answer(status: u32, size: usize) -> CallAnswer {
+    CallAnswer::Grpc { status, message: Proxy.buffer(Buffer::GrpcMessage, 0, size).unwrap_or_default() }
+}
+
+/// The root as the SDK's dispatcher knows it.
+pub(crate) struct RootHandle<F: Filter>(Rc<Root<F>>);
+
+impl<F: Filter> RootHandle<F> {
+    pub(crate) fn new(id: u32) -> Self {
+        Self(Rc::new(Root::new(id)))
+    }
+}
+
+impl<F: Filter> Drop for RootHandle<F> {
+    /// The root ends once all its streams have: what it still has goes back, so that nobody waits for its expiry.
+    fn drop(&mut self) {
+        self.0.with(None, |filter, cx| {
+            filter.on_end(cx);
+            let Services { membership, scope, .. } = cx.services;
+            membership.leave(cx.host, scope);
+        });
+    }
+}
+
+impl<F: Filter> Context for RootHandle<F> {
+    fn on_http_call_response(&mut self, token: u32, _headers: usize, body_size: usize, _trailers: usize) {
+        self.0.answered(token, || http_answer(body_size));
+    }
+
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        self.0.answered(token, || grpc_answer(status, size));
+    }
+}
+
+impl<F: Filter> RootContext for RootHandle<F> {
+    fn on_configure(&mut self, size: usize) -> bool {
+        match self.0.configure(size) {
+            Ok(()) => true,
+            Err(reason) => {
+                abi::log(LogLevel::Error as u32, &format!("{}: invalid configuration: {reason}", F::NAME));
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.0.tick();
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(StreamContext::new(id, Rc::clone(&self.0))))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
