@@ -1,0 +1,57 @@
+# The front door. `make` alone lists the targets; what needs logic is a program under tests/, not shell.
+
+SETUP  := target/setup/build/debug/ballast-setup
+CONFIG ?= envoy/all-filters.yaml
+MAKEFLAGS += --no-print-directory
+
+# Whatever is compiled for Wasm: the directory names the package.
+WASM_CRATES := $(patsubst filters/%/Cargo.toml,-p ballast-%,$(wildcard filters/*/Cargo.toml)) \
+	$(patsubst tests/plugins/%/Cargo.toml,-p ballast-%,$(wildcard tests/plugins/*/Cargo.toml))
+
+.PHONY: help setup wasm run test test-native test-wasm32 test-contract e2e check bench profile clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 24
+
+setup: ## bring what the others need: Wasm targets, Envoy, the Wasm test runner
+	@cargo build -q -p ballast-setup --target-dir target/setup/build
+	@$(SETUP)
+
+wasm: setup ## build the filters into dist/ (and the test plugins into target/plugins/)
+	cargo run -q -p ballast-modules -- build
+
+run: wasm ## run Envoy with the filters and sample upstreams; CONFIG=envoy/<file>.yaml for another file
+	cargo run -q --release -p ballast-harness --bin ballast-run -- $(CONFIG)
+
+test: setup ## pass every test: check, native, wasm32, contract, e2e
+	@MAKE="$(MAKE)" $(SETUP) stages wasm check -- test-native test-wasm32 test-contract e2e
+
+test-native: setup ## unit and property tests
+	cargo test
+
+test-wasm32: setup ## core's unit tests on 32 bits, as they ship
+	PATH="$(CURDIR)/target/setup/bin:$$PATH" \
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER="$(CURDIR)/target/setup/bin/wasm-bindgen-test-runner" \
+	cargo test -p ballast-core --lib --target wasm32-unknown-unknown
+
+test-contract: wasm ## the shipped modules under the in-process host
+	cargo test -p ballast-contract
+
+e2e: wasm ## the shipped modules in a real Envoy; FILTER=rate-limit for one, BALLAST_ENVOY=container|process
+	cargo test -p ballast-e2e $(if $(FILTER),--test $(subst -,_,$(FILTER)))
+
+check: wasm ## formatting, lints (native and Wasm), docs, every file in envoy/
+	cargo fmt --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy $(WASM_CRATES) --target wasm32-wasip1 -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
+	cargo run -q -p ballast-harness --bin ballast-validate
+
+bench: wasm ## measure what each filter costs in a real Envoy
+	cargo run --release -p ballast-bench
+
+profile: wasm ## instructions and host calls of each module, by callback and function
+	cargo run --release -p ballast-bench --bin profile
+
+clean: ## remove what was built and brought (target/ and dist/)
+	rm -rf target dist
