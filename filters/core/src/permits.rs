@@ -214,9 +214,10 @@ impl Edit for Readopting {
     type Output = u32;
 
     fn edit(&self, old: Option<&[u8]>) -> Edited<u32> {
-        let mut holders = Holders::read(old);
-        let in_flight = holders.readopt(self.before, self.me, self.held, &self.view);
-        Edited::Replace(holders.encode(), in_flight.saturating_sub(self.most))
+        let before = Holders::read(old);
+        let mut holders = before.clone();
+        let over = holders.readopt(self.before, self.me, self.held, &self.view).saturating_sub(self.most);
+        if holders == before { Edited::Keep(over) } else { Edited::Replace(holders.encode(), over) }
     }
 }
 

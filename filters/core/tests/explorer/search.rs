@@ -4,9 +4,9 @@ use super::world::{Bounds, Move, State};
 use super::{Failure, FailureKind, Verdict, Worker};
 use ballast_core::random::{Random, SplitMix};
 use ballast_core::time::MonoTime;
-use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use core::hash::Hash;
+use siphasher::sip128::{Hasher128, SipHasher13};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::hash::DefaultHasher;
 
 /// Workers, and what may happen to them.
 #[derive(Clone, Debug)]
@@ -213,10 +213,8 @@ fn first_without_end(ends: &[usize], edges: &mut [(usize, usize)], states: usize
     (0..states).find(|state| !reaching.contains(state))
 }
 
-fn digest<W: Worker>(state: &State<W>) -> (u64, u64) {
-    let build = BuildHasherDefault::<DefaultHasher>::default();
-    let mut salted = build.build_hasher();
-    salted.write_u8(1);
-    state.hash(&mut salted);
-    (build.hash_one(state), salted.finish())
+fn digest<W: Worker>(state: &State<W>) -> u128 {
+    let mut hasher = SipHasher13::new();
+    state.hash(&mut hasher);
+    hasher.finish128().as_u128()
 }
