@@ -30,12 +30,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
     let text = bytes.trim_ascii();
     match text.first() {
         None => read(&mut serde_json::Deserializer::from_slice(b"{}")),
-        Some(b'{') if !protobuf::looks_encoded(bytes) => {
-            let mut json = serde_json::Deserializer::from_slice(text);
-            let value = read(&mut json)?;
-            json.end().map_err(|error| ConfigError::at_root(error.to_string()))?;
-            Ok(value)
-        }
+        Some(b'{') if !protobuf::looks_encoded(bytes) => json(text),
         Some(_) if protobuf::looks_encoded(bytes) => {
             let fields = protobuf::decode(bytes).map_err(ConfigError::at_root)?;
             read(Value::Object(fields))
@@ -44,6 +39,18 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
             "a configuration is a JSON object or a google.protobuf.Struct".to_owned(),
         )),
     }
+}
+
+fn json<T: DeserializeOwned>(text: &[u8]) -> Result<T, ConfigError> {
+    let mut source = serde_json::Deserializer::from_slice(text);
+    let outcome = read(&mut source).and_then(|value| {
+        source.end().map(|()| value).map_err(|error| ConfigError::at_root(error.to_string()))
+    });
+    outcome.map_err(|error| match serde_json::from_slice::<Value>(text).map(read::<T>) {
+        // The text is sound, so what is wrong is what it says: in the words that a Struct gets, without line and column.
+        Ok(Err(said)) => said,
+        _ => error,
+    })
 }
 
 fn read<'de, T: DeserializeOwned>(

@@ -10,30 +10,38 @@
 //!
 //! Each algorithm is a pure transition of one client's state: [`token_bucket`] (the default), [`sliding_window`],
 //! [`fixed_window`], and permits for what is in flight. A client's state is an entry of a [slot table](crate::slots).
-//! [`Admit`] is the conversation over all limits of a request: it charges one after the other and takes everything back if one
-//! refuses. [`Undo`] takes charges back later: refunds, released permits, leases that were not used up. [`Leases`]
-//! lets a worker take tokens in advance while a bucket is far from empty, so that most requests need no shared write.
+//! [`Admit`] is the conversation over all limits of a request: it charges one after the other and takes everything
+//! back if one refuses. [`Charges::settle`] ends a request: refunds, and permits that are released. [`token_lease`] lets a
+//! worker take tokens in advance while a bucket is far from empty, so that most requests need no shared write;
+//! [`give_back`] returns them on a tick. [`config`] is what operators write, [`headers`] what clients are told.
 //!
 //! # Limits
 //!
-//! Exact means: for clients that are not evicted from their slot table. A client that is refused can be so while
-//! another worker holds tokens in advance: at most a sixteenth of what was there when they were taken.
+//! Exact means: for clients that are not evicted from their slot table. It errs on the strict side, for a moment, where
+//! charges are being taken back and where another worker holds tokens in advance. "Now" is what the deciding worker's
+//! clock showed; a shared value from up to [`STALL`] later is another worker's, beyond that it is from nowhere.
 
 mod admit;
 mod algorithm;
+pub mod config;
 pub mod fixed_window;
-mod lease;
+pub mod headers;
+mod key;
+mod settle;
 pub mod sliding_window;
 pub mod token_bucket;
-mod undo;
+pub mod token_lease;
 
-pub use admit::{Admit, Ask, Decision, Verdict};
-pub use algorithm::{Algorithm, Charge, Situation, Trouble};
-pub use lease::{Lease, Leases, Spent};
-pub use undo::{Undo, UndoItem, Undone};
+pub use admit::{Admit, Admitted, Ask, Decision, Said, Situation, Verdict};
+pub use algorithm::{Algorithm, Taken, Trouble};
+pub use key::{Named, NamedKey, SetKey};
+pub use settle::{Charge, Charges, Settle, Settled, give_back};
 
-use core::fmt;
 use core::time::Duration;
+
+/// By how much the clock readings of two workers that write one value may differ: one was stalled between reading the clock
+/// and reading the value. Who is silent for longer is declared dead.
+pub const STALL: Duration = crate::vms::DEAD_AFTER;
 
 /// What an algorithm says to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,19 +70,4 @@ pub struct Refusal {
     pub remaining: u64,
     /// Until the client's state equals a fresh one.
     pub reset: Duration,
-}
-
-/// The key of a shared value: one set of one limit's slot table. Its text is the key's last part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SetKey<'a> {
-    /// The limit's name.
-    pub limit: &'a str,
-    /// The number of the set.
-    pub set: u32,
-}
-
-impl fmt::Display for SetKey<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "limit/{}/{}", self.limit, self.set)
-    }
 }

@@ -16,8 +16,10 @@
 //!
 //! # Limits
 //!
-//! "Exact" holds for clients that are not evicted. Two clients with one fingerprint would share an entry: at a
-//! million clients the odds are below 2^-88.
+//! "Exact" holds for clients that are not evicted. Clients fall into sets by chance, so some sets are full before the
+//! table is: it has twice the places that were asked for, which leaves less than one in a hundred clients without a
+//! place when as many are live as were asked for, and none to speak of at half as many. Two clients with one
+//! fingerprint would share an entry: at a million clients the odds are below 2^-88.
 
 use crate::time::MonoTime;
 use crate::wire::{Reader, Writer};
@@ -26,6 +28,9 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// How many entries a set holds.
 pub const WAYS: usize = 8;
+
+/// How many of them are taken on average when as many clients are live as the table was made for.
+const LIVE_WAYS: u32 = 4;
 
 const VERSION: u8 = 1;
 
@@ -48,7 +53,7 @@ impl Secret {
     pub fn fingerprint(&self, table: &str, material: &[u8]) -> Fingerprint {
         let mut hasher = SipHasher13::new_with_key(&self.0);
         // The length keeps one table's name from running into the material.
-        hasher.write_usize(table.len());
+        hasher.write(&u64::try_from(table.len()).unwrap_or(u64::MAX).to_le_bytes());
         hasher.write(table.as_bytes());
         hasher.write(material);
         Fingerprint(hasher.finish128().as_u128())
@@ -62,10 +67,10 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table with room for at least `keys` clients, and for one set's worth at the least.
-    pub fn for_keys(keys: u32) -> Self {
-        let ways = u32::try_from(WAYS).unwrap_or(1);
-        Self { sets: keys.div_ceil(ways).max(1) }
+    /// A table for `keys` clients that are live at once; it holds at most twice as many.
+    pub const fn for_keys(keys: u32) -> Self {
+        let sets = keys.div_ceil(LIVE_WAYS);
+        Self { sets: if sets == 0 { 1 } else { sets } }
     }
 
     /// How many sets it has: that many shared keys exist at the most.
@@ -152,7 +157,7 @@ impl<E: Entry> Set<E> {
     pub fn put(&mut self, fingerprint: Fingerprint, entry: E, now: MonoTime) -> Put {
         let before = self.0.len();
         self.0.retain(|(of, entry)| *of != fingerprint && entry.fresh_at() > now);
-        let evicted_live = self.0.len() >= WAYS;
+        let evicted_live = self.0.len() >= WAYS && entry.fresh_at() > now;
         if evicted_live {
             let nearest = self.0.iter().enumerate().min_by_key(|(_, (_, entry))| entry.fresh_at());
             if let Some((at, _)) = nearest {
@@ -163,6 +168,11 @@ impl<E: Entry> Set<E> {
             self.0.push((fingerprint, entry));
         }
         Put { evicted_live, stored: signed(self.0.len()) - signed(before) }
+    }
+
+    /// Changes every entry in place, for what an entry cannot know by itself. What became fresh goes with the next put.
+    pub fn each(&mut self, change: impl FnMut(&mut E)) {
+        self.0.iter_mut().map(|(_, entry)| entry).for_each(change);
     }
 
     /// How many entries are stored.
@@ -179,3 +189,6 @@ impl<E: Entry> Set<E> {
 fn signed(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,11 +41,15 @@ fn puts() -> impl Strategy<Value = Vec<(u128, u64, u64)>> {
 
 /// Bytes that are nearly a set: a header that fits, and any entries.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    let nearly = (0..11_u8, vec(any::<u8>(), 0..24)).prop_map(|(count, noise)| {
+    let nearly = (0..11_u8, prop_oneof![Just(vec![]), vec(any::<u8>(), 0..24)]).prop_map(|(count, noise)| {
         let entries = (0..count).flat_map(|number| [number; 24]);
         [vec![1, Until::KIND, count], entries.collect(), noise].concat()
     });
-    prop_oneof![vec(any::<u8>(), 0..80), nearly.clone(), nearly.prop_map(|bytes| bytes[..bytes.len() / 2].to_vec())]
+    prop_oneof![
+        vec(any::<u8>(), 0..80),
+        nearly.clone(),
+        nearly.prop_map(|bytes| bytes[..bytes.len() / 2].to_vec())
+    ]
 }
 
 /// The entries of a set, by client.

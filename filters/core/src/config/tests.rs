@@ -37,23 +37,17 @@ fn an_error_names_path_value_and_what_is_allowed() {
     for (text, expected) in [
         (
             r#"{"wait": 100}"#,
-            "wait: invalid type: integer `100`, expected a duration with its unit, like `250ms` (ns, us, ms, s, m, h, d) at line 1 column 12",
+            "wait: invalid type: integer `100`, expected a duration with its unit, like `250ms` (ns, us, ms, s, m, h, d)",
         ),
-        (
-            r#"{"mode": "of"}"#,
-            "mode: unknown variant `of`, expected one of `enforce`, `shadow`, `disabled` at line 1 column 13",
-        ),
-        (
-            r#"{"mod": "enforce"}"#,
-            "mod: unknown field `mod`, expected one of `mode`, `wait`, `rules` at line 1 column 6",
-        ),
+        (r#"{"mode": "of"}"#, "mode: unknown variant `of`, expected one of `enforce`, `shadow`, `disabled`"),
+        (r#"{"mod": "enforce"}"#, "mod: unknown field `mod`, expected one of `mode`, `wait`, `rules`"),
         (
             r#"{"rules": [{"name": "a", "most": 1}, {"name": "B", "most": 1}]}"#,
-            "rules[1].name: `B` is not a name: 1 to 63 of a-z, 0-9 and - at line 1 column 49",
+            "rules[1].name: `B` is not a name: 1 to 63 of a-z, 0-9 and -",
         ),
         (
             r#"{"rules": [{"name": "a", "most": -1}]}"#,
-            "rules[0].most: invalid value: integer `-1`, expected u32 at line 1 column 35",
+            "rules[0].most: invalid value: integer `-1`, expected u32",
         ),
         ("[]", "a configuration is a JSON object or a google.protobuf.Struct"),
         ("{} {}", "trailing characters at line 1 column 4"),
@@ -64,7 +58,9 @@ fn an_error_names_path_value_and_what_is_allowed() {
 
 #[test]
 fn a_boolean_where_a_text_belongs_says_to_quote_it() {
-    assert!(error(r#"{"wait": false}"#).ends_with("put it in quotes"));
+    for text in [r#"{"wait": false}"#, r#"{"mode": true}"#] {
+        assert!(error(text).ends_with("put it in quotes"), "{}", error(text));
+    }
 }
 
 fn field(kind: Kind) -> prost_types::Value {

@@ -5,232 +5,350 @@
 //! are being taken back another request may be refused that would have passed a moment later: that errs on the side
 //! of the limits, and cannot be had otherwise without a lock over all of them.
 //!
-//! A limit in shadow mode is charged like the others, so that its numbers are true, but it refuses nobody.
+//! A limit in shadow mode is charged and taken back like the others, so that its numbers are those it would have if it were enforced,
+//! but it refuses nobody.
 
-use super::algorithm::{Algorithm, Charge, Charged, Situation, Trouble};
-use super::lease::Spent;
-use super::undo::{Undo, UndoItem, Undone};
-use super::{Refusal, SetKey};
+use super::SetKey;
+use super::algorithm::{Algorithm, Charged, Taken, Trouble};
+use super::settle::{Charge, Charges, Settle, Settled, put_back};
+use super::token_bucket::Advance;
+use super::token_lease::{Client, Leases};
 use crate::protocol::{Input, MAX_LOST_SWAPS, Machine, Step, Version};
-use crate::slots::{Fingerprint, Put};
+use crate::slots::Fingerprint;
 use crate::time::MonoTime;
 use crate::vms::{Member, View};
 use core::time::Duration;
+use std::rc::Rc;
 
 /// What one limit is asked for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ask<'a> {
-    /// The set of the client.
-    pub key: SetKey<'a>,
+pub struct Ask {
+    /// The number of the limit. A request asks each limit once.
+    pub limit: u16,
+    /// The set of the client in the limit's table.
+    pub set: u32,
     /// The client within it.
     pub client: Fingerprint,
-    /// The limit's algorithm.
+    /// How the limit counts, for this client's tier.
     pub algorithm: Algorithm,
     /// What the request costs.
     pub cost: u64,
-    /// How many tokens to take in advance if they are there.
-    pub extra: u64,
     /// Whether a refusal counts; in shadow mode it is only noted.
     pub enforced: bool,
+    /// Whether the end of the request may take the charge back.
+    pub refundable: bool,
+}
+
+/// What a decision depends on besides the shared values.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Situation {
+    /// The monotonic clock.
+    pub now: MonoTime,
+    /// Who decides; permits need it.
+    pub me: Option<Member>,
+    /// Who is known to be gone.
+    pub view: Rc<View>,
+    /// How many workers there are, as far as known.
+    pub workers: u64,
     /// Whether a limit that cannot decide for a technical reason lets through.
     pub allow_on_error: bool,
-    /// Tokens that the worker has taken out of its lease for this request: nothing to ask then.
-    pub spent: Option<Spent>,
+    /// Whether to look at the limits behind the one that refuses, to name them all.
+    pub name_all: bool,
 }
 
 /// What one limit said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
+pub enum Said {
     /// It was not asked, since a limit before it refused.
     NotAsked,
-    /// It was charged.
-    Admit {
-        /// The charge, what was taken in advance included.
-        charge: Charge,
-        /// What is left.
-        remaining: u64,
-        /// Until the client's state equals a fresh one.
-        reset: Duration,
+    /// It admits, and was charged.
+    Admit,
+    /// It admitted, but another refused: its charge was taken back.
+    TakenBack,
+    /// It would have admitted: it was only looked at, since another refused.
+    WouldAdmit,
+    /// It refuses, or would have.
+    Refuse {
+        /// Until it would admit; `None`: not known, or never.
+        wait: Option<Duration>,
     },
-    /// It refused, or would have.
-    Refuse(Refusal),
     /// It could not decide.
     Trouble(Trouble),
 }
 
-/// What all limits together said.
+/// What one limit said, and its numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Decision<'a> {
+pub struct Verdict {
+    /// What it was asked.
+    pub ask: Ask,
+    /// What it said.
+    pub said: Said,
+    /// How much is left for the client; zero if not asked.
+    pub remaining: u64,
+    /// Until the client's state equals a fresh one.
+    pub reset: Duration,
+    /// Whether the tokens had been taken in advance: no shared value was touched.
+    pub from_lease: bool,
+    /// Whether a live entry of another client had to go.
+    pub evicted_live: bool,
+    /// By how much the number of stored entries of the limit has changed.
+    pub stored: i64,
+}
+
+/// What all limits together said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Decision {
     /// What each limit said, in the order of the asks.
     pub verdicts: Vec<Verdict>,
-    /// The first limit that refused the request; `None`: it passes.
+    /// The index of the first verdict that refuses the request; `None`: it passes.
     pub refused_by: Option<usize>,
-    /// Live entries that had to go, by index of the ask.
-    pub evicted: Vec<usize>,
-    /// By how much the number of stored entries has changed, by ask.
-    pub stored: Vec<(usize, i64)>,
-    /// What could not be taken back after a refusal.
-    pub left_charged: Vec<UndoItem<'a>>,
+}
+
+/// What an admission comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// Whether the request passes, and what each limit said.
+    pub decision: Decision,
+    /// What is to be settled at the end of the request; of a refused one, what could not be taken back.
+    pub charges: Charges,
+    /// What the worker holds in advance.
+    pub leases: Leases,
 }
 
 /// The conversation with all limits of one request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Admit<'a> {
-    asks: Vec<Ask<'a>>,
-    now: MonoTime,
-    me: Option<Member>,
-    view: &'a View,
+pub struct Admit {
+    situation: Situation,
+    leases: Leases,
+    decision: Decision,
+    charges: Vec<Charge>,
+    phase: Phase,
     at: usize,
     lost: u32,
     pending: Option<Pending>,
-    decision: Decision<'a>,
-    undo: Option<Undo<'a>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Phase {
+    Asking,
+    TakingBack(Settle),
+    Looking,
+}
+
+/// What holds once the swap is made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Pending {
-    charge: Charge,
+    taken: Taken,
     remaining: u64,
     reset: Duration,
     evicted_live: bool,
     stored: i64,
 }
 
-type Next<'a> = Step<SetKey<'a>, Decision<'a>>;
+type Next = Step<SetKey, Admitted>;
 
-impl<'a> Admit<'a> {
-    /// Asks for one request.
-    pub fn new(asks: Vec<Ask<'a>>, situation: Situation<'a>) -> Self {
-        let Situation { now, me, view } = situation;
-        let decision = Decision {
-            verdicts: vec![Verdict::NotAsked; asks.len()],
-            refused_by: None,
-            evicted: Vec::new(),
-            stored: Vec::new(),
-            left_charged: Vec::new(),
-        };
-        Self { asks, now, me, view, at: 0, lost: 0, pending: None, decision, undo: None }
+impl Decision {
+    /// Whether the request passes.
+    pub const fn passes(&self) -> bool {
+        self.refused_by.is_none()
     }
 
-    /// Goes on with the next limit that must be asked, or ends.
-    fn ask(&mut self) -> Next<'a> {
-        while let Some(ask) = self.asks.get(self.at) {
-            match ask.spent {
-                None => return Step::Get(ask.key),
-                Some(Spent { charge, remaining, reset }) => {
-                    self.settle(Verdict::Admit { charge: Charge::Tokens(charge), remaining, reset });
-                }
+    /// The enforced limits that are in the way, as far as they were looked at.
+    pub fn violated(&self) -> impl Iterator<Item = &Verdict> {
+        let refuses = |said| matches!(said, Said::Refuse { .. } | Said::Trouble(Trouble::Contended));
+        self.verdicts.iter().filter(move |verdict| verdict.ask.enforced && refuses(verdict.said))
+    }
+
+    /// Until all that are in the way would admit; `None` if one of them does not know.
+    pub fn wait(&self) -> Option<Duration> {
+        self.violated().try_fold(Duration::ZERO, |longest, verdict| match verdict.said {
+            Said::Refuse { wait } => wait.map(|wait| wait.max(longest)),
+            _ => None,
+        })
+    }
+}
+
+impl Admit {
+    /// Asks for one request. The worker's leases are lent to the conversation and come back with its end.
+    pub fn new(asks: impl IntoIterator<Item = Ask>, situation: Situation, leases: Leases) -> Self {
+        let verdict = |ask| Verdict {
+            ask,
+            said: Said::NotAsked,
+            remaining: 0,
+            reset: Duration::ZERO,
+            from_lease: false,
+            evicted_live: false,
+            stored: 0,
+        };
+        let decision = Decision { verdicts: asks.into_iter().map(verdict).collect(), refused_by: None };
+        let (charges, phase) = (Vec::new(), Phase::Asking);
+        Self { situation, leases, decision, charges, phase, at: 0, lost: 0, pending: None }
+    }
+
+    /// Goes on with the next limit that the store must be asked for, or ends.
+    fn ask(&mut self) -> Next {
+        let looking = matches!(self.phase, Phase::Looking);
+        while let Some(verdict) = self.decision.verdicts.get(self.at) {
+            let ask = verdict.ask;
+            if looking && !ask.enforced {
+                (self.at, self.lost) = (self.at + 1, 0);
+            } else if looking || !self.spend(ask) {
+                return Step::Get(SetKey { limit: ask.limit, set: ask.set });
             }
         }
-        if self.decision.refused_by.is_some() { self.take_back() } else { self.done() }
+        self.end()
     }
 
-    fn settle(&mut self, verdict: Verdict) {
-        if let Some(slot) = self.decision.verdicts.get_mut(self.at) {
-            *slot = verdict;
+    /// Serves an ask from the worker's own memory. `false`: the store must be asked.
+    fn spend(&mut self, ask: Ask) -> bool {
+        let Algorithm::TokenBucket(bucket) = ask.algorithm else { return false };
+        let now = self.situation.now;
+        let Some(spent) = self.leases.spend(ask.client(), &bucket, ask.cost, now) else { return false };
+        let (taken, remaining, reset) = (Taken::Tokens(spent.taken), spent.remaining, spent.reset);
+        let pending = Pending { taken, remaining, reset, evicted_live: false, stored: 0 };
+        self.charged(ask, pending, true);
+        true
+    }
+
+    fn charged(&mut self, ask: Ask, pending: Pending, from_lease: bool) {
+        let Pending { taken, remaining, reset, evicted_live, stored } = pending;
+        // A single limit that nothing can take back any more needs no record.
+        let permit = matches!(taken, Taken::Permit(_));
+        if ask.refundable || permit || self.decision.verdicts.len() > 1 {
+            let (client, set, algorithm) = (ask.client(), ask.set, ask.algorithm);
+            self.charges.push(Charge { client, set, algorithm, taken, from_lease });
+        }
+        if let Some(verdict) = self.decision.verdicts.get_mut(self.at) {
+            *verdict = Verdict { ask, said: Said::Admit, remaining, reset, from_lease, evicted_live, stored };
         }
         (self.at, self.lost) = (self.at + 1, 0);
     }
 
-    fn done(&mut self) -> Next<'a> {
-        let empty = Decision {
-            verdicts: Vec::new(),
-            refused_by: None,
-            evicted: Vec::new(),
-            stored: Vec::new(),
-            left_charged: Vec::new(),
+    fn decide(&mut self, bytes: Option<&[u8]>, version: Version) -> Next {
+        let Some(ask) = self.decision.verdicts.get(self.at).map(|verdict| verdict.ask) else {
+            return self.end();
         };
-        Step::Done(core::mem::replace(&mut self.decision, empty))
-    }
-
-    fn decide(&mut self, bytes: Option<&[u8]>, version: Version) -> Next<'a> {
-        let Some(ask) = self.asks.get(self.at).copied() else { return self.ask() };
-        let situation = Situation { now: self.now, me: self.me, view: self.view };
-        match ask.algorithm.charge(bytes, ask.client, (ask.cost, ask.extra), situation) {
-            // Once refused, the limits behind are only looked at.
-            Ok(Ok(_)) if self.decision.refused_by.is_some() => {
-                self.settle(Verdict::NotAsked);
-                self.ask()
+        let looking = matches!(self.phase, Phase::Looking);
+        let advance = match ask.algorithm {
+            Algorithm::TokenBucket(bucket) if !looking => {
+                let (cost, workers) = (ask.cost, self.situation.workers);
+                self.leases.advance(ask.client(), &bucket, (cost, workers), self.situation.now)
             }
-            Ok(Ok(charged)) => {
-                let Charged { value, put: Put { evicted_live, stored }, charge, remaining, reset } = charged;
-                self.pending = Some(Pending { charge, remaining, reset, evicted_live, stored });
-                Step::Swap { key: ask.key, version, value }
+            _ => Advance::default(),
+        };
+        match ask.algorithm.charge(bytes, ask.client, (ask.cost, advance), &self.situation) {
+            Ok(Ok(charged)) if looking => {
+                let remaining = charged.remaining.saturating_add(ask.cost);
+                self.said(Said::WouldAdmit, remaining, charged.reset)
             }
-            Ok(Err(refusal)) => self.refuse(Verdict::Refuse(refusal), ask.enforced),
-            Err(trouble) => self.trouble(trouble),
+            Ok(Ok(Charged { value, put, taken, remaining, reset })) => {
+                let (evicted_live, stored) = (put.evicted_live, put.stored);
+                self.pending = Some(Pending { taken, remaining, reset, evicted_live, stored });
+                Step::Swap { key: SetKey { limit: ask.limit, set: ask.set }, version, value }
+            }
+            Ok(Err(refusal)) => {
+                self.said(Said::Refuse { wait: refusal.wait }, refusal.remaining, refusal.reset)
+            }
+            Err(trouble) => self.said(Said::Trouble(trouble), 0, Duration::ZERO),
         }
     }
 
-    fn refuse(&mut self, verdict: Verdict, counts: bool) -> Next<'a> {
-        if counts && self.decision.refused_by.is_none() {
+    fn swapped(&mut self) -> Next {
+        let ask = self.decision.verdicts.get(self.at).map(|verdict| verdict.ask);
+        let (Some(mut pending), Some(ask)) = (self.pending.take(), ask) else {
+            return self.said(Said::Trouble(Trouble::Store), 0, Duration::ZERO);
+        };
+        if let (Algorithm::TokenBucket(bucket), Taken::Tokens(taken)) = (ask.algorithm, pending.taken) {
+            let numbers = (pending.remaining, pending.reset);
+            let now = self.situation.now;
+            let own = self.leases.keep(ask.client(), &bucket, (taken, ask.cost), numbers, now);
+            pending.taken = Taken::Tokens(own);
+        }
+        self.charged(ask, pending, false);
+        self.ask()
+    }
+
+    /// Notes what a limit said that was not charged, and what follows from it.
+    fn said(&mut self, said: Said, remaining: u64, reset: Duration) -> Next {
+        let Some(verdict) = self.decision.verdicts.get_mut(self.at) else { return self.end() };
+        (verdict.said, verdict.remaining, verdict.reset) = (said, remaining, reset);
+        let refuses = match said {
+            Said::Refuse { .. } | Said::Trouble(Trouble::Contended) => true,
+            Said::Trouble(_) => !self.situation.allow_on_error,
+            _ => false,
+        };
+        let first = verdict.ask.enforced && refuses && self.decision.refused_by.is_none();
+        if first {
             self.decision.refused_by = Some(self.at);
         }
-        self.settle(verdict);
-        self.ask()
+        (self.at, self.lost) = (self.at + 1, 0);
+        if first { self.take_back() } else { self.ask() }
     }
 
-    fn trouble(&mut self, trouble: Trouble) -> Next<'a> {
-        let ask = self.asks.get(self.at);
-        let allow = ask.is_some_and(|ask| ask.allow_on_error && trouble != Trouble::Contended);
-        let counts = ask.is_some_and(|ask| ask.enforced) && !allow;
-        self.refuse(Verdict::Trouble(trouble), counts)
-    }
-
-    fn swapped(&mut self) -> Next<'a> {
-        let Some(pending) = self.pending.take() else { return self.trouble(Trouble::Store) };
-        if pending.evicted_live {
-            self.decision.evicted.push(self.at);
-        }
-        if pending.stored != 0 {
-            self.decision.stored.push((self.at, pending.stored));
-        }
-        let Pending { charge, remaining, reset, .. } = pending;
-        self.settle(Verdict::Admit { charge, remaining, reset });
-        self.ask()
-    }
-
-    /// Begins to take back what was charged; what the worker held before is its own to keep.
-    fn take_back(&mut self) -> Next<'a> {
-        let charged =
-            self.asks.iter().zip(&self.decision.verdicts).filter_map(|(ask, verdict)| match verdict {
-                Verdict::Admit { charge, .. } if ask.spent.is_none() => Some(UndoItem {
-                    key: ask.key,
-                    client: ask.client,
-                    algorithm: ask.algorithm,
-                    charge: *charge,
-                }),
-                _ => None,
-            });
-        let undo = Undo::new(charged.collect(), self.now);
-        self.undo = Some(undo);
-        self.undo_step(Input::Start)
-    }
-
-    fn undo_step(&mut self, input: Input) -> Next<'a> {
-        let Some(undo) = &mut self.undo else { return self.done() };
-        match undo.resume(input) {
-            Step::Get(key) => Step::Get(key),
-            Step::Swap { key, version, value } => Step::Swap { key, version, value },
-            Step::Send { slot, message } => Step::Send { slot, message },
-            Step::Done(Undone { stored, failed }) => {
-                if stored != 0 {
-                    self.decision.stored.push((0, stored));
-                }
-                self.decision.left_charged = failed;
-                self.done()
+    fn take_back(&mut self) -> Next {
+        let now = self.situation.now;
+        let mut charges = core::mem::take(&mut self.charges);
+        for verdict in &mut self.decision.verdicts {
+            if verdict.said == Said::Admit {
+                verdict.said = Said::TakenBack;
+                verdict.remaining = verdict.remaining.saturating_add(verdict.ask.cost);
             }
         }
+        charges.retain(|charge| !put_back(charge, &mut self.leases, now));
+        self.phase = Phase::TakingBack(Settle::new(charges, now));
+        self.taking_back(Input::Start)
+    }
+
+    fn taking_back(&mut self, input: Input) -> Next {
+        let Phase::TakingBack(settle) = &mut self.phase else { return self.end() };
+        let Settled { stored, failed } = match settle.resume(input) {
+            Step::Done(settled) => settled,
+            Step::Get(key) => return Step::Get(key),
+            Step::Swap { key, version, value } => return Step::Swap { key, version, value },
+            Step::Send { slot, message } => return Step::Send { slot, message },
+        };
+        for (limit, change) in stored {
+            let verdict = self.decision.verdicts.iter_mut().find(|verdict| verdict.ask.limit == limit);
+            if let Some(verdict) = verdict {
+                verdict.stored = verdict.stored.saturating_add(change);
+            }
+        }
+        self.charges = failed.into_inner();
+        self.phase = Phase::Looking;
+        if self.situation.name_all { self.ask() } else { self.end() }
+    }
+
+    fn end(&mut self) -> Next {
+        let mut charges = core::mem::take(&mut self.charges);
+        if self.decision.passes() {
+            let awaits = |charge: &Charge| {
+                let ask =
+                    self.decision.verdicts.iter().find(|verdict| verdict.ask.limit == charge.client.limit);
+                matches!(charge.taken, Taken::Permit(_)) || ask.is_some_and(|verdict| verdict.ask.refundable)
+            };
+            charges.retain(awaits);
+        }
+        Step::Done(Admitted {
+            decision: core::mem::take(&mut self.decision),
+            charges: Charges::new(charges),
+            leases: core::mem::take(&mut self.leases),
+        })
     }
 }
 
-impl<'a> Machine for Admit<'a> {
-    type Key = SetKey<'a>;
-    type Output = Decision<'a>;
+impl Ask {
+    const fn client(&self) -> Client {
+        Client { limit: self.limit, fingerprint: self.client }
+    }
+}
 
-    fn resume(&mut self, input: Input) -> Next<'a> {
-        if self.undo.is_some() {
-            return self.undo_step(input);
+impl Machine for Admit {
+    type Key = SetKey;
+    type Output = Admitted;
+
+    fn resume(&mut self, input: Input) -> Next {
+        if matches!(self.phase, Phase::TakingBack(_)) {
+            return self.taking_back(input);
         }
         match input {
             Input::Start => self.ask(),
@@ -239,9 +357,19 @@ impl<'a> Machine for Admit<'a> {
             Input::Swapped(false) => {
                 self.pending = None;
                 self.lost = self.lost.saturating_add(1);
-                if self.lost >= MAX_LOST_SWAPS { self.trouble(Trouble::Contended) } else { self.ask() }
+                if self.lost >= MAX_LOST_SWAPS {
+                    self.said(Said::Trouble(Trouble::Contended), 0, Duration::ZERO)
+                } else {
+                    self.ask()
+                }
             }
-            Input::Sent(_) | Input::Failed => self.trouble(Trouble::Store),
+            Input::Sent(_) | Input::Failed => {
+                self.pending = None;
+                self.said(Said::Trouble(Trouble::Store), 0, Duration::ZERO)
+            }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 
 use super::fixed_window::{FixedWindow, InWindow};
 use super::sliding_window::{InPart, SlidingWindow};
-use super::token_bucket::{Held, TokenBucket};
-use super::{Outcome, Refusal};
+use super::token_bucket::{Advance, Stretch, TokenBucket};
+use super::{Outcome, Refusal, Situation};
 use crate::permits::Holders;
 use crate::slots::{Entry, Fingerprint, Put, Set};
 use crate::time::MonoTime;
@@ -27,28 +27,17 @@ pub enum Algorithm {
     },
 }
 
-/// What was charged for one request by one limit.
+/// What one limit took for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Charge {
+pub enum Taken {
     /// Tokens of a bucket.
-    Tokens(Held),
+    Tokens(Stretch),
     /// A place in a sliding window.
     SlidingWindow(InPart),
     /// A place in a fixed window.
     FixedWindow(InWindow),
     /// A permit, under the identity that took it.
     Permit(Member),
-}
-
-/// What a decision depends on besides the shared value.
-#[derive(Clone, Copy, Debug)]
-pub struct Situation<'a> {
-    /// The monotonic clock.
-    pub now: MonoTime,
-    /// Who decides; permits need it.
-    pub me: Option<Member>,
-    /// Who is known to be gone.
-    pub view: &'a View,
 }
 
 /// Why a limit could not decide.
@@ -69,7 +58,7 @@ pub enum Trouble {
 pub(super) struct Charged {
     pub(super) value: Vec<u8>,
     pub(super) put: Put,
-    pub(super) charge: Charge,
+    pub(super) taken: Taken,
     pub(super) remaining: u64,
     pub(super) reset: Duration,
 }
@@ -106,52 +95,71 @@ impl Algorithm {
         }
     }
 
+    /// The span of time that the limit is about, for those who are told of it. `None`: it has none.
+    pub const fn window(&self) -> Option<Duration> {
+        match self {
+            Self::TokenBucket(bucket) => Some(bucket.fills_in()),
+            Self::SlidingWindow(window) => Some(window.window()),
+            Self::FixedWindow(window) => Some(window.window()),
+            Self::Concurrency { .. } => None,
+        }
+    }
+
     /// Charges a client in its set; `Ok(Err)` is a refusal.
     pub(super) fn charge(
         &self,
         bytes: Option<&[u8]>,
         client: Fingerprint,
-        (cost, extra): (u64, u64),
-        situation: Situation<'_>,
+        (cost, advance): (u64, Advance),
+        situation: &Situation,
     ) -> Result<Result<Charged, Refusal>, Trouble> {
         let now = situation.now;
         let small = u32::try_from(cost).unwrap_or(u32::MAX);
         Ok(match self {
             Self::TokenBucket(bucket) => {
-                in_set(bytes, client, now, Charge::Tokens, |old| bucket.charge(old, cost, extra, now))
+                let set = Set::read(bytes);
+                in_set(set, client, now, Taken::Tokens, |old| bucket.charge(old, cost, advance, now))
             }
             Self::SlidingWindow(window) => {
-                in_set(bytes, client, now, Charge::SlidingWindow, |old| window.charge(old, small, now))
+                let set = Set::read(bytes);
+                in_set(set, client, now, Taken::SlidingWindow, |old| window.charge(old, small, now))
             }
             Self::FixedWindow(window) => {
-                in_set(bytes, client, now, Charge::FixedWindow, |old| window.charge(old, small, now))
+                let set = Set::read(bytes);
+                in_set(set, client, now, Taken::FixedWindow, |old| window.charge(old, small, now))
             }
             Self::Concurrency { most } => {
                 let me = situation.me.ok_or(Trouble::NoIdentity)?;
-                in_set(bytes, client, now, Charge::Permit, |old| acquire(old, me, *most, situation.view))
+                let view = &situation.view;
+                let mut set = Set::read(bytes);
+                // What the gone hold for clients that never come again would stay for ever.
+                set.each(|InFlight(holders)| {
+                    holders.readopt(me, me, holders.held_by(me), view);
+                });
+                in_set(set, client, now, Taken::Permit, |old| acquire(old, me, *most, view))
             }
         })
     }
 
     /// Takes a charge back in a client's set. `None`: nothing to change.
-    pub(super) fn undo(
+    pub(super) fn take_back(
         &self,
         bytes: Option<&[u8]>,
         client: Fingerprint,
-        charge: Charge,
+        taken: Taken,
         now: MonoTime,
     ) -> Option<(Vec<u8>, Put)> {
-        match (self, charge) {
-            (Self::TokenBucket(bucket), Charge::Tokens(held)) => {
+        match (self, taken) {
+            (Self::TokenBucket(bucket), Taken::Tokens(held)) => {
                 change(bytes, client, now, |old| bucket.refund(old, held, now))
             }
-            (Self::SlidingWindow(window), Charge::SlidingWindow(charge)) => {
+            (Self::SlidingWindow(window), Taken::SlidingWindow(charge)) => {
                 change(bytes, client, now, |old| window.refund(old, charge, now))
             }
-            (Self::FixedWindow(window), Charge::FixedWindow(charge)) => {
+            (Self::FixedWindow(window), Taken::FixedWindow(charge)) => {
                 change(bytes, client, now, |old| window.refund(old, charge, now))
             }
-            (Self::Concurrency { .. }, Charge::Permit(me)) => {
+            (Self::Concurrency { .. }, Taken::Permit(me)) => {
                 change(bytes, client, now, |old: Option<&InFlight>| {
                     let mut holders = old?.0.clone();
                     holders.release(me).then_some(InFlight(holders))
@@ -177,17 +185,16 @@ fn acquire(old: Option<&InFlight>, me: Member, most: u32, view: &View) -> Outcom
 }
 
 fn in_set<E: Entry, C>(
-    bytes: Option<&[u8]>,
+    mut set: Set<E>,
     client: Fingerprint,
     now: MonoTime,
-    charge_of: impl FnOnce(C) -> Charge,
+    taken: impl FnOnce(C) -> Taken,
     step: impl FnOnce(Option<&E>) -> Outcome<E, C>,
 ) -> Result<Charged, Refusal> {
-    let mut set = Set::read(bytes);
     match step(set.get(client)) {
         Outcome::Admit { state, charge, remaining, reset } => {
             let put = set.put(client, state, now);
-            Ok(Charged { value: set.encode(), put, charge: charge_of(charge), remaining, reset })
+            Ok(Charged { value: set.encode(), put, taken: taken(charge), remaining, reset })
         }
         Outcome::Refuse(refusal) => Err(refusal),
     }

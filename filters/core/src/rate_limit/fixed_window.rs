@@ -4,7 +4,7 @@
 //! back at once. Across the boundary of two windows up to twice the limit can pass: whoever minds takes the sliding
 //! window.
 
-use super::{Outcome, Refusal};
+use super::{Outcome, Refusal, STALL};
 use crate::slots::Entry;
 use crate::time::{MonoTime, nanos};
 use crate::wire::{Reader, Writer};
@@ -59,6 +59,11 @@ impl FixedWindow {
         self.limit
     }
 
+    /// How long a window is.
+    pub const fn window(&self) -> Duration {
+        self.window
+    }
+
     /// Counts a request of this cost, if it fits.
     pub fn charge(&self, state: Option<&Opened>, cost: u32, now: MonoTime) -> Outcome<Opened, InWindow> {
         let opened = self.at(state, now);
@@ -82,10 +87,11 @@ impl FixedWindow {
         Some(Opened { count: opened.count.saturating_sub(charge.cost), ..*opened })
     }
 
-    /// The window that lasts at `now`: the stored one, or a new one. One that ends later than a new one would is from another configuration.
+    /// The window that lasts at `now`: the stored one, or a new one. Another worker's reading of the clock may be a
+    /// little later than this one's; a window that ends later than that is from another configuration.
     fn at(&self, state: Option<&Opened>, now: MonoTime) -> Opened {
         let new = Opened { end: now.after(self.window), count: 0 };
-        state.filter(|opened| opened.end > now && opened.end <= new.end).copied().unwrap_or(new)
+        state.filter(|opened| opened.end > now && opened.end <= new.end.after(STALL)).copied().unwrap_or(new)
     }
 }
 
@@ -130,5 +136,16 @@ mod tests {
         assert_eq!(window.refund(Some(&state), charge, at(1_000)), None);
         let Outcome::Admit { state, .. } = window.charge(None, 1, at(1_500)) else { panic!("must admit") };
         assert_eq!(window.refund(Some(&state), charge, at(1_500)), None);
+    }
+
+    #[test]
+    fn a_clock_reading_that_is_a_little_older_opens_no_second_window() {
+        let window = FixedWindow::new(1, Duration::from_secs(1)).unwrap();
+        let Outcome::Admit { state, .. } = window.charge(None, 1, at(5)) else { panic!("must admit") };
+        assert!(matches!(window.charge(Some(&state), 1, at(0)), Outcome::Refuse(_)));
+        // What ends an hour later was opened under another configuration.
+        let other = FixedWindow::new(1, Duration::from_secs(3_600)).unwrap();
+        let Outcome::Admit { state, .. } = other.charge(None, 1, at(5)) else { panic!("must admit") };
+        assert!(matches!(window.charge(Some(&state), 1, at(5)), Outcome::Admit { .. }));
     }
 }

@@ -5,7 +5,7 @@
 //! as any part of it lies in the trailing window. So the bound is exact; the price is that a request may wait up to a tenth of
 //! the window longer than a perfect log would have it wait.
 
-use super::{Outcome, Refusal};
+use super::{Outcome, Refusal, STALL};
 use crate::slots::Entry;
 use crate::time::{MonoTime, nanos};
 use crate::wire::{Reader, Writer};
@@ -81,6 +81,11 @@ impl SlidingWindow {
         self.limit
     }
 
+    /// How long a window is, rounded up to whole sub-windows.
+    pub const fn window(&self) -> Duration {
+        Duration::from_nanos(self.part_nanos.saturating_mul(PARTS))
+    }
+
     /// Counts a request of this cost, if it fits.
     pub fn charge(&self, state: Option<&Counts>, cost: u32, now: MonoTime) -> Outcome<Counts, InPart> {
         let mut counts = self.at(state, now);
@@ -111,11 +116,15 @@ impl SlidingWindow {
         Some(counts)
     }
 
-    /// The counts as they are at `now`: what has left the window is gone. Time that went back changes nothing.
+    /// The counts as they are at `now`: what has left the window is gone. Another worker's reading of the clock may
+    /// be a little later than this one's; counts from far ahead are from nowhere.
     fn at(&self, state: Option<&Counts>, now: MonoTime) -> Counts {
         let part = now.as_nanos() / self.part_nanos;
         let fresh = Counts { newest: part, part_nanos: self.part_nanos, counts: [0; TOUCHED] };
-        let Some(old) = state.filter(|old| old.part_nanos == self.part_nanos) else { return fresh };
+        let ahead = nanos(STALL) / self.part_nanos + PARTS;
+        let ours =
+            |old: &&Counts| old.part_nanos == self.part_nanos && old.newest.saturating_sub(part) <= ahead;
+        let Some(old) = state.filter(ours) else { return fresh };
         let passed = usize::try_from(part.saturating_sub(old.newest)).unwrap_or(TOUCHED);
         let mut counts = Counts { newest: part.max(old.newest), ..fresh };
         for (count, of) in counts.counts.iter_mut().skip(passed).zip(old.counts) {

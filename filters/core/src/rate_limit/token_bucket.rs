@@ -1,32 +1,51 @@
-//! Token bucket, as GCRA: one number of state.
+//! Token bucket, as GCRA: the state says when the bucket will be full again.
 //!
 //! # How
 //!
-//! The state is the theoretical arrival time (TAT): the time at which the bucket will be full again. A charge of `n` moves it
-//! `n * T` into the future, `T` being the emission interval, and is admitted while the TAT stays within `burst * T`
-//! from now. `T` is rounded up to whole nanoseconds once, so exactly `burst` pass at once and the rate is never
-//! exceeded; it is missed by at most a nanosecond per request (1% at ten million a second).
+//! Think of a **time line** on which every token that was taken out of the bucket is a stretch of `T` nanoseconds, `T`
+//! being the time in which one token flows in. The first stretch begins at the present, each charge is appended to the
+//! end, and when the present has passed over a stretch, its token has flowed back. The line may reach `burst * T`
+//! into the future: a charge that would make it longer is refused. `T` is rounded up to whole nanoseconds once, so exactly `burst` pass at
+//! once and the rate is never exceeded; it is missed by less than a billionth per request in a second (0.001% at 10,000/s).
 //!
-//! # Held charges
+//! # What is held
 //!
-//! Two things need a charge that may be undone: a refund at the end of a request, and tokens that a worker has taken
-//! in advance. Neither may simply be subtracted again: had the tokens stayed in the bucket, it might have been full meanwhile
-//! and have overflowed. So a [`Held`] charge **melts**: of a charge of `k` tokens that moved the TAT to `tat`, at most
-//! `min(k * T, tat - now)` is left at `now`.
+//! Two things need tokens that are out of the bucket and not used up: a charge that may be refunded at the end of its
+//! request, and tokens that a worker has taken in advance. They cannot be put back as a number: had they stayed in the bucket,
+//! it might have been full meanwhile and have overflowed. Nor may the end of the line simply be moved back when one
+//! is returned: whoever holds a stretch behind it would then outlive the line, and share its place with the next charge.
 //!
-//! That is exact. Let the charges that are held be numbered in the order of their swaps. Each moved the TAT by its own
-//! `k_i * T` at least, so `tat_i >= tat_(i-1) + k_i * T`, and what is left of all of them together is at most
-//! `tat_last - now`. Therefore what is in the bucket plus what is held never exceeds `burst`, and it grows no faster than the rate: which
-//! is all that a bucket without held charges promises.
+//! So whoever holds tokens holds a [`Stretch`] of the line; what the present has passed over has melted. What is
+//! returned at the end of the line shortens it. What is returned from its middle stays where it is as the line's
+//! *returned* stretch, and is taken first by the next charge. Several are kept as one, by pushing the later down to
+//! the end of the earlier.
+//!
+//! # Why that is exact
+//!
+//! Say a stretch is *covered* by a part of the line if at any later time at most as much of it is left as of the part.
+//! Claim: everything held or returned is covered by parts of the line that do not overlap, and nothing covers what is used up. Appending gives the
+//! new charge a new part. Splitting a stretch splits its part: the rest gets the last nanoseconds of it. Joining two
+//! unites their parts: the joined one begins to melt no later than the first of them and never slower than time passes, while of two
+//! parts that do not overlap only one melts at a time. And a stretch that ends where the line ends is covered only if its very place is its own, so the
+//! line can be cut there. Hence what is in the bucket, plus all that is held and returned and not yet melted, is never more
+//! than `burst`; it grows no faster than the rate, and every token that is used up takes one away. So in any span of time `t`
+//! at most `burst + rate * t` are used up, whoever took, returned or spent what and in which order.
+//!
+//! # Limits
+//!
+//! Joining errs on the strict side: a token that is returned from the middle of the line can melt earlier than it would
+//! have, by at most what flows into the bucket in the meantime. A state that no bucket of this configuration can have
+//! (bytes from nowhere, a much larger burst before a reload) counts as absent.
 
-use super::{Outcome, Refusal};
+mod stretch;
+
+pub use stretch::Stretch;
+
+use super::{Outcome, Refusal, STALL};
 use crate::slots::Entry;
 use crate::time::{MonoTime, nanos};
 use crate::wire::{Reader, Writer};
 use core::time::Duration;
-
-/// At most this part of what is in a bucket is taken in advance: near the limit tokens go one by one.
-const LEASE_SHARE: u64 = 16;
 
 /// A bucket's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,40 +54,59 @@ pub struct TokenBucket {
     burst: u64,
 }
 
-/// The state of one client's bucket: when it will be full.
+/// The state of one client's bucket. An absent one is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Tat(pub MonoTime);
+pub struct Line {
+    /// Where the line ends: when the bucket will be full (the theoretical arrival time of GCRA).
+    end: MonoTime,
+    /// What was returned from its middle.
+    returned: Stretch,
+}
 
-impl Entry for Tat {
+impl Entry for Line {
     const KIND: u8 = 1;
 
     fn encode(&self, writer: &mut Writer) {
-        writer.u64(self.0.as_nanos());
+        writer.u64(self.end.as_nanos());
+        writer.u64(self.returned.len_nanos());
+        if !self.returned.is_empty() {
+            writer.u64(self.returned.end_nanos());
+        }
     }
 
     fn decode(reader: &mut Reader<'_>) -> Option<Self> {
-        reader.u64().map(|nanos| Self(MonoTime::from_nanos(nanos)))
+        let (end, len) = (reader.u64()?, reader.u64()?);
+        let mut returned = Stretch::EMPTY;
+        if len > 0 {
+            let returned_end = reader.u64()?;
+            if returned_end > end || len > returned_end {
+                return None;
+            }
+            returned = Stretch::before(returned_end, len);
+        }
+        Some(Self { end: MonoTime::from_nanos(end), returned })
     }
 
     fn fresh_at(&self) -> MonoTime {
-        self.0
+        self.end
     }
 }
 
-/// Tokens that were charged and may be given back or spent later; they melt as time passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Held {
-    /// The TAT right after the charge.
-    pub tat: MonoTime,
-    /// How many tokens.
-    pub tokens: u64,
+/// How much to take in advance beside what a request costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Advance {
+    /// At most so many tokens.
+    pub most: u64,
+    /// And at most one of so many that are there; zero: none.
+    pub one_of: u64,
 }
 
 impl TokenBucket {
     /// `count` requests per `per`, `burst` at once; `None` if one of them is zero or the bucket takes longer than 146
     /// years to fill.
     pub fn new(count: u64, per: Duration, burst: u64) -> Option<Self> {
-        let interval_nanos = nanos(per).checked_add(count.checked_sub(1)?)?.checked_div(count)?;
+        let per = nanos(per);
+        let interval_nanos = (count > 0).then(|| per.div_ceil(count))?;
         let fits = interval_nanos.checked_mul(burst)? <= u64::MAX / 4;
         (interval_nanos > 0 && burst > 0 && fits).then_some(Self { interval_nanos, burst })
     }
@@ -78,71 +116,122 @@ impl TokenBucket {
         self.burst
     }
 
-    /// Charges `cost` tokens, and up to `extra` more to hold in advance while the bucket is far from empty.
-    pub fn charge(&self, state: Option<&Tat>, cost: u64, extra: u64, now: MonoTime) -> Outcome<Tat, Held> {
-        let tat = self.tat(state, now);
-        let filled = nanos(tat.since(now));
-        let available = self.capacity_nanos().saturating_sub(filled) / self.interval_nanos;
+    /// How long an empty bucket takes to fill.
+    pub const fn fills_in(&self) -> Duration {
+        Duration::from_nanos(self.span(self.burst))
+    }
+
+    /// Charges `cost` tokens, and up to `advance` more if they are there.
+    pub fn charge(
+        &self,
+        state: Option<&Line>,
+        cost: u64,
+        advance: Advance,
+        now: MonoTime,
+    ) -> Outcome<Line, Stretch> {
+        let mut line = self.at(state, now);
+        let free_nanos = self.free_nanos(&line, now);
+        let available = free_nanos / self.interval_nanos;
         if available < cost {
-            let wait = filled.saturating_add(self.span(cost)).saturating_sub(self.capacity_nanos());
-            let wait = (cost <= self.burst).then_some(Duration::from_nanos(wait));
-            return Outcome::Refuse(Refusal {
-                wait,
-                remaining: available,
-                reset: Duration::from_nanos(filled),
-            });
+            let wait = (cost <= self.burst).then(|| self.wait(&line, cost, now));
+            return Outcome::Refuse(Refusal { wait, remaining: available, reset: line.end.since(now) });
         }
-        let extra = extra.min((available - cost) / LEASE_SHARE);
-        let tokens = cost.saturating_add(extra);
-        let tat = tat.after(Duration::from_nanos(self.span(tokens)));
-        Outcome::Admit {
-            state: Tat(tat),
-            charge: Held { tat, tokens },
-            remaining: available.saturating_sub(cost),
-            reset: tat.since(now),
+        let extra = (available - cost).checked_div(advance.one_of).unwrap_or(0).min(advance.most);
+        let taken = self.take(&mut line, self.span(cost.saturating_add(extra)), now);
+        Outcome::Admit { state: line, charge: taken, remaining: available - cost, reset: line.end.since(now) }
+    }
+
+    /// How many tokens are in the bucket.
+    pub fn available(&self, state: Option<&Line>, now: MonoTime) -> u64 {
+        self.free_nanos(&self.at(state, now), now) / self.interval_nanos
+    }
+
+    /// Returns what is held, as far as it has not melted. `None`: nothing changes.
+    pub fn refund(&self, state: Option<&Line>, held: Stretch, now: MonoTime) -> Option<Line> {
+        let Line { end, returned } = self.at(Some(state?), now);
+        let held = held.until(end.as_nanos()).after(now);
+        if held.is_empty() {
+            return None;
+        }
+        let mut line = Line { end, returned };
+        if !line.cut(held) {
+            line.returned = returned.join(held, now);
+        }
+        let returned = line.returned;
+        if line.cut(returned) {
+            line.returned = Stretch::EMPTY;
+        }
+        // Only an entry that was evicted and began anew can have a returned stretch behind its end.
+        line.returned = line.returned.until(line.end.as_nanos());
+        Some(line)
+    }
+
+    /// How many whole tokens of what is held are left.
+    pub fn left(&self, held: Stretch, now: MonoTime) -> u64 {
+        held.after(now).len_nanos() / self.interval_nanos
+    }
+
+    /// Splits `tokens` off what is held. `None`: fewer are left, and nothing changes.
+    pub fn split(&self, held: &mut Stretch, tokens: u64, now: MonoTime) -> Option<Stretch> {
+        let left = held.after(now);
+        let nanos = self.span(tokens);
+        if left.len_nanos() < nanos {
+            return None;
+        }
+        *held = left;
+        Some(held.take_first(nanos))
+    }
+
+    /// Takes what was returned first, and appends the rest to the line.
+    fn take(&self, line: &mut Line, nanos: u64, now: MonoTime) -> Stretch {
+        let again = line.returned.take_first(nanos);
+        let new = nanos.saturating_sub(again.len_nanos());
+        if new == 0 {
+            return again;
+        }
+        line.end = line.end.after(Duration::from_nanos(new));
+        again.join(Stretch::before(line.end.as_nanos(), new), now)
+    }
+
+    fn free_nanos(&self, line: &Line, now: MonoTime) -> u64 {
+        let room = self.span(self.burst).saturating_sub(nanos(line.end.since(now)));
+        room.saturating_add(line.returned.len_nanos())
+    }
+
+    /// Until `cost` tokens are there. While something returned melts as fast as tokens flow in, nothing is gained.
+    fn wait(&self, line: &Line, cost: u64, now: MonoTime) -> Duration {
+        let full = self.span(cost).saturating_add(nanos(line.end.since(now)));
+        let missing = full.saturating_sub(self.span(self.burst).saturating_add(line.returned.len_nanos()));
+        let lasts = line.returned.end_nanos().saturating_sub(now.as_nanos());
+        let before_it_melts = lasts.saturating_sub(line.returned.len_nanos());
+        let melts = if missing > before_it_melts { line.returned.len_nanos() } else { 0 };
+        Duration::from_nanos(missing.saturating_add(melts))
+    }
+
+    /// The line at `now`, or an empty one if there is none that could be this bucket's.
+    fn at(&self, state: Option<&Line>, now: MonoTime) -> Line {
+        let latest = now.after(self.fills_in());
+        match state {
+            Some(line) if line.end > now && line.end <= latest.after(STALL) => {
+                Line { end: line.end, returned: line.returned.after(now) }
+            }
+            _ => Line { end: now, returned: Stretch::EMPTY },
         }
     }
 
-    /// What is in the bucket, without charging.
-    pub fn available(&self, state: Option<&Tat>, now: MonoTime) -> u64 {
-        let filled = nanos(self.tat(state, now).since(now));
-        self.capacity_nanos().saturating_sub(filled) / self.interval_nanos
-    }
-
-    /// Gives a held charge back, as far as it has not melted. `None`: nothing is left to give back.
-    pub fn refund(&self, state: Option<&Tat>, held: Held, now: MonoTime) -> Option<Tat> {
-        let left = self.left_nanos(held, now);
-        let Tat(tat) = *state?;
-        (left > 0).then(|| Tat(tat.before(Duration::from_nanos(left))))
-    }
-
-    /// How many whole tokens of a held charge are left.
-    pub fn left(&self, held: Held, now: MonoTime) -> u64 {
-        self.left_nanos(held, now) / self.interval_nanos
-    }
-
-    /// The charge of `tokens` that came right before `held`, as if both had been made one after the other.
-    pub fn before(&self, held: Held, tokens: u64) -> Held {
-        Held { tat: held.tat.before(Duration::from_nanos(self.span(held.tokens))), tokens }
-    }
-
-    fn left_nanos(&self, held: Held, now: MonoTime) -> u64 {
-        self.span(held.tokens).min(nanos(held.tat.since(now)))
-    }
-
-    /// The TAT, read so that a value from nowhere (a clock that started again, a larger burst before) cannot lock a client out for longer
-    /// than a full bucket takes.
-    fn tat(&self, state: Option<&Tat>, now: MonoTime) -> MonoTime {
-        let latest = now.after(Duration::from_nanos(self.capacity_nanos()));
-        state.map_or(now, |Tat(tat)| *tat).clamp(now, latest)
-    }
-
-    fn span(&self, tokens: u64) -> u64 {
+    const fn span(&self, tokens: u64) -> u64 {
         self.interval_nanos.saturating_mul(tokens)
     }
+}
 
-    fn capacity_nanos(&self) -> u64 {
-        self.span(self.burst)
+impl Line {
+    /// Shortens the line by a stretch that ends where it ends. `false`: it ends elsewhere.
+    fn cut(&mut self, stretch: Stretch) -> bool {
+        let last = !stretch.is_empty() && stretch.end_nanos() == self.end.as_nanos();
+        if last {
+            self.end = self.end.before(Duration::from_nanos(stretch.len_nanos()));
+        }
+        last
     }
 }
 

@@ -9,27 +9,27 @@
 )]
 
 use ballast_core::protocol::{Input, Machine, Step, Version};
-use ballast_core::rate_limit::{
-    Admit, Algorithm, Ask, Charge, Decision, SetKey, Situation, Undo, UndoItem, Undone, Verdict,
-};
+use ballast_core::rate_limit::token_lease::Leases;
+use ballast_core::rate_limit::{Admit, Admitted, Algorithm, Ask, Charges, Said, SetKey, Settled, Situation};
 use ballast_core::slots::Fingerprint;
 use ballast_core::time::MonoTime;
-use ballast_core::vms::View;
+use ballast_core::vms::{Member, View};
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::rc::Rc;
 
 /// Everybody is one client.
 pub const CLIENT: Fingerprint = Fingerprint(7);
 
-static NOBODY: LazyLock<View> = LazyLock::new(View::default);
+/// Who holds all conversations with a [`Store`].
+pub const ME: Member = Member { slot: 3, epoch: 1 };
 
-/// What the workers share.
-#[derive(Clone, Debug, Default)]
-pub struct Store(pub BTreeMap<SetKey<'static>, (u32, Vec<u8>)>);
+/// What the workers share: by key, the version and the value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Store(pub BTreeMap<SetKey, (u32, Vec<u8>)>);
 
 impl Store {
     /// Runs a conversation to its end, nobody else moving.
-    pub fn drive<M: Machine<Key = SetKey<'static>>>(&mut self, machine: &mut M) -> M::Output {
+    pub fn drive<M: Machine<Key = SetKey>>(&mut self, machine: &mut M) -> M::Output {
         let mut input = Input::Start;
         loop {
             input = match machine.resume(input) {
@@ -39,7 +39,8 @@ impl Store {
                     Input::Value { value: found.map(|(_, value)| value.clone()), version }
                 }
                 Step::Swap { key, version, value } => {
-                    let found = self.0.get(&key).map_or(Version::Absent, |(version, _)| Version::Of(*version));
+                    let found =
+                        self.0.get(&key).map_or(Version::Absent, |(version, _)| Version::Of(*version));
                     assert_eq!(found, version, "nobody else has written");
                     let next = if let Version::Of(version) = version { version + 1 } else { 1 };
                     self.0.insert(key, (next, value));
@@ -51,30 +52,38 @@ impl Store {
         }
     }
 
-    /// Asks all of these limits for one request.
-    pub fn admit(&mut self, asks: Vec<Ask<'static>>, now: MonoTime) -> Decision<'static> {
-        self.drive(&mut Admit::new(asks, Situation { now, me: None, view: &NOBODY }))
+    /// Asks all of these limits for one request; the leases come and go with the conversation.
+    pub fn admit(&mut self, asks: &[Ask], now: MonoTime, leases: Leases) -> Admitted {
+        self.drive(&mut Admit::new(asks.to_vec(), situation(now), leases))
     }
 
-    /// Takes charges back.
-    pub fn undo(&mut self, items: Vec<UndoItem<'static>>, now: MonoTime) -> Undone<'static> {
-        let undone = self.drive(&mut Undo::new(items, now));
-        assert_eq!(undone.failed, [], "the store does not fail");
-        undone
+    /// Takes charges back that did not come out of a lease.
+    pub fn take_back(&mut self, charges: Charges, now: MonoTime) -> Settled {
+        let mut settle = charges.settle(|_| false, &mut Leases::default(), now);
+        let settled = self.drive(&mut settle);
+        assert!(settled.failed.is_empty(), "the store does not fail");
+        settled
     }
 
-    /// Asks one limit for one request without keeping the answer: whether it passes, or when it would.
-    pub fn probe(&self, ask: Ask<'static>, now: MonoTime) -> Verdict {
-        self.clone().admit(vec![ask], now).verdicts[0]
+    /// What one limit would say to one request.
+    pub fn probe(&self, ask: Ask, now: MonoTime) -> Said {
+        self.clone().admit(&[ask], now, Leases::default()).decision.verdicts[0].said
     }
 
     /// The most that passes at once.
-    pub fn available(&self, ask: Ask<'static>, now: MonoTime) -> u64 {
+    pub fn available(&self, ask: Ask, now: MonoTime) -> u64 {
+        let ask = Ask { enforced: true, ..ask };
+        if let Algorithm::Concurrency { most } = ask.algorithm {
+            let mut store = self.clone();
+            let passing =
+                (0..most).take_while(|_| store.admit(&[ask], now, Leases::default()).decision.passes());
+            return passing.count() as u64;
+        }
         let (mut passes, mut refused) = (0, ask.algorithm.most() + 1);
         while passes + 1 < refused {
             let cost = passes.midpoint(refused);
             match self.probe(Ask { cost, ..ask }, now) {
-                Verdict::Admit { .. } => passes = cost,
+                Said::Admit => passes = cost,
                 _ => refused = cost,
             }
         }
@@ -82,21 +91,13 @@ impl Store {
     }
 }
 
-/// A question to a limit by itself.
-pub const fn ask(limit: &'static str, algorithm: Algorithm, cost: u64) -> Ask<'static> {
-    Ask {
-        key: SetKey { limit, set: 0 },
-        client: CLIENT,
-        algorithm,
-        cost,
-        extra: 0,
-        enforced: true,
-        allow_on_error: true,
-        spent: None,
-    }
+/// One of four workers, none of whom is known to be gone.
+pub fn situation(now: MonoTime) -> Situation {
+    let view = Rc::new(View::default());
+    Situation { now, me: Some(ME), view, workers: 4, allow_on_error: true, name_all: true }
 }
 
-/// How to take back what was charged for this question.
-pub const fn item(ask: Ask<'static>, charge: Charge) -> UndoItem<'static> {
-    UndoItem { key: ask.key, client: ask.client, algorithm: ask.algorithm, charge }
+/// A question to a limit by itself, whose charge can be taken back.
+pub const fn ask(limit: u16, algorithm: Algorithm, cost: u64) -> Ask {
+    Ask { limit, set: 0, client: CLIENT, algorithm, cost, enforced: true, refundable: true }
 }

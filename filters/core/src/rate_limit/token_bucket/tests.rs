@@ -3,6 +3,7 @@ use super::*;
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const SECOND: Duration = Duration::from_secs(1);
+const NONE: Advance = Advance { most: 0, one_of: 0 };
 
 fn at(millis: u64) -> MonoTime {
     MonoTime::from_millis(10_000 + millis)
@@ -13,10 +14,34 @@ fn bucket() -> TokenBucket {
     TokenBucket::new(10, SECOND, 3).unwrap()
 }
 
+fn refusal(outcome: Outcome<Line, Stretch>) -> Refusal {
+    match outcome {
+        Outcome::Refuse(refusal) => refusal,
+        Outcome::Admit { .. } => panic!("must refuse"),
+    }
+}
+
+/// Charges and keeps the new state.
+fn charge(bucket: &TokenBucket, state: &mut Option<Line>, cost: u64, millis: u64) -> Stretch {
+    match bucket.charge(state.as_ref(), cost, NONE, at(millis)) {
+        Outcome::Admit { state: next, charge, .. } => {
+            *state = Some(next);
+            charge
+        }
+        Outcome::Refuse(refusal) => panic!("{refusal:?}"),
+    }
+}
+
+fn give_back(bucket: &TokenBucket, state: &mut Option<Line>, held: Stretch, millis: u64) {
+    if let Some(next) = bucket.refund(state.as_ref(), held, at(millis)) {
+        *state = Some(next);
+    }
+}
+
 /// `Ok(remaining)` or `Err(wait in ms)` of each charge of one token at the given times.
 fn trace(bucket: &TokenBucket, times_millis: &[u64]) -> Vec<Result<u64, u128>> {
     let mut state = None;
-    let charge = |&millis: &u64| match bucket.charge(state.as_ref(), 1, 0, at(millis)) {
+    let charge = |&millis: &u64| match bucket.charge(state.as_ref(), 1, NONE, at(millis)) {
         Outcome::Admit { state: next, remaining, .. } => {
             state = Some(next);
             Ok(remaining)
@@ -47,22 +72,35 @@ fn exactly_the_burst_passes_at_once_for_rates_that_do_not_divide() {
     {
         let bucket = TokenBucket::new(count, per, burst).unwrap();
         assert_eq!(bucket.available(None, at(0)), burst, "{count} per {per:?}");
-        let Outcome::Admit { state, .. } = bucket.charge(None, burst, 0, at(0)) else {
-            panic!("{count} per {per:?}")
-        };
-        assert!(
-            matches!(bucket.charge(Some(&state), 1, 0, at(0)), Outcome::Refuse(_)),
-            "{count} per {per:?}"
-        );
+        let (mut all, mut single) = (None, None);
+        charge(&bucket, &mut all, burst, 0);
+        assert_eq!(bucket.available(all.as_ref(), at(0)), 0, "{count} per {per:?}");
+        for _ in 0..burst.min(10) {
+            charge(&bucket, &mut single, 1, 0);
+        }
+        assert_eq!(bucket.available(single.as_ref(), at(0)), burst - burst.min(10), "{count} per {per:?}");
+    }
+}
+
+#[test]
+fn the_rate_is_missed_by_less_than_a_billionth_per_request_in_a_second_and_never_exceeded() {
+    for (count, in_a_day) in [(7, 604_799), (10_000, 864_000_000), (999_983, 86_312_107)] {
+        let bucket = TokenBucket::new(count, SECOND, count).unwrap();
+        let mut state = None;
+        charge(&bucket, &mut state, count, 0);
+        let seconds = in_a_day / count;
+        let passed = u128::from(seconds) * 1_000_000_000 / u128::from(bucket.span(1));
+        let exact = u128::from(seconds * count);
+        let error = exact * u128::from(count) / 1_000_000_000 + 1;
+        assert!(passed <= exact && exact - passed <= error, "{count}: {passed} of {exact}");
     }
 }
 
 #[test]
 fn a_cost_above_the_burst_never_passes_and_says_so() {
-    let Outcome::Refuse(refusal) = bucket().charge(None, 4, 0, at(0)) else { panic!("must refuse") };
-    assert_eq!((refusal.wait, refusal.remaining), (None, 3));
-    let Outcome::Refuse(refusal) = bucket().charge(None, u64::MAX, 0, at(0)) else { panic!("must refuse") };
-    assert_eq!(refusal.wait, None);
+    let refused = refusal(bucket().charge(None, 4, NONE, at(0)));
+    assert_eq!((refused.wait, refused.remaining), (None, 3));
+    assert_eq!(refusal(bucket().charge(None, u64::MAX, NONE, at(0))).wait, None);
 }
 
 #[test]
@@ -74,38 +112,119 @@ fn what_makes_no_bucket_is_refused() {
 }
 
 #[test]
-fn a_state_from_nowhere_locks_nobody_out_for_longer_than_a_full_bucket_takes() {
-    let state = Some(Tat(MonoTime::FAR_FUTURE));
-    let Outcome::Refuse(refusal) = bucket().charge(state.as_ref(), 1, 0, at(0)) else {
-        panic!("must refuse")
-    };
-    assert_eq!(refusal.wait, Some(Duration::from_millis(100)));
+fn a_state_from_nowhere_locks_nobody_out() {
+    let nowhere = Line { end: MonoTime::FAR_FUTURE, returned: Stretch::EMPTY };
+    assert_eq!(bucket().available(Some(&nowhere), at(0)), 3);
+    // Another worker's clock reading may be a little later than this one's.
+    let skewed = Line { end: at(2_300), returned: Stretch::EMPTY };
+    let refused = refusal(bucket().charge(Some(&skewed), 1, NONE, at(0)));
+    assert_eq!(refused.wait, Some(Duration::from_millis(2_100)));
+    assert_eq!(bucket().available(Some(&skewed), at(2_100)), 1);
 }
 
 #[test]
 fn a_refund_gives_back_what_has_not_overflowed_meanwhile() {
     let bucket = bucket();
-    let Outcome::Admit { state, charge, .. } = bucket.charge(None, 2, 0, at(0)) else { panic!("must admit") };
-    // After (ms): how many tokens the bucket then holds of three.
-    for (after, tokens) in [(0, 3), (50, 3), (100, 3), (200, 3), (1_000, 3)] {
-        let refunded = bucket.refund(Some(&state), charge, at(after)).unwrap_or(state);
-        assert_eq!(bucket.available(Some(&refunded), at(after)), tokens, "after {after} ms");
+    let mut state = None;
+    let held = charge(&bucket, &mut state, 2, 0);
+    for after in [0, 50, 100, 200, 1_000] {
+        let mut refunded = state;
+        give_back(&bucket, &mut refunded, held, after);
+        assert_eq!(bucket.available(refunded.as_ref(), at(after)), 3, "after {after} ms");
     }
     // The same, when another two were charged at 100 ms: the bucket had one token of room by then.
-    let Outcome::Admit { state, .. } = bucket.charge(Some(&state), 2, 0, at(100)) else {
-        panic!("must admit")
+    charge(&bucket, &mut state, 2, 100);
+    assert_eq!(bucket.available(state.as_ref(), at(100)), 0);
+    give_back(&bucket, &mut state, held, 100);
+    assert_eq!(bucket.available(state.as_ref(), at(100)), 1, "one of the two would have overflowed");
+}
+
+#[test]
+fn refunds_in_any_order_give_everything_back() {
+    let bucket = TokenBucket::new(1, 86_400 * SECOND, 3).unwrap();
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut state = None;
+        let held = [0; 3].map(|_| charge(&bucket, &mut state, 1, 0));
+        for (number, which) in (1..).zip(order) {
+            give_back(&bucket, &mut state, held[which], 0);
+            assert_eq!(bucket.available(state.as_ref(), at(0)), number, "{order:?}");
+        }
+        assert_eq!(state.unwrap().fresh_at(), at(0), "as if nothing had been charged: {order:?}");
+    }
+}
+
+#[test]
+fn what_is_returned_before_another_does_not_let_the_other_outlive_the_line() {
+    // Two take ten each at once, the first gives them back, a third takes them. After 15 intervals five are left of
+    // what is held, and 15 have flowed in.
+    let bucket = TokenBucket::new(10, SECOND, 20).unwrap();
+    let mut state = None;
+    let first = charge(&bucket, &mut state, 10, 0);
+    let second = charge(&bucket, &mut state, 10, 0);
+    give_back(&bucket, &mut state, first, 0);
+    let third = charge(&bucket, &mut state, 10, 0);
+    let sum = |millis| {
+        let held = bucket.left(second, at(millis)) + bucket.left(third, at(millis));
+        (bucket.available(state.as_ref(), at(millis)), held)
     };
-    assert_eq!(bucket.available(Some(&state), at(100)), 0);
-    let refunded = bucket.refund(Some(&state), charge, at(100)).unwrap();
-    assert_eq!(bucket.available(Some(&refunded), at(100)), 1, "one of the two would have overflowed");
+    assert_eq!([sum(0), sum(1_000), sum(1_500), sum(2_000)], [(0, 20), (10, 10), (15, 5), (20, 0)]);
+}
+
+#[test]
+fn the_wait_is_true_while_something_returned_melts() {
+    let bucket = bucket();
+    let mut state = None;
+    let first = charge(&bucket, &mut state, 1, 0);
+    charge(&bucket, &mut state, 2, 0);
+    give_back(&bucket, &mut state, first, 0);
+    // One token is there, and melts just as the first flows in: two are there when the second has.
+    let refused = refusal(bucket.charge(state.as_ref(), 2, NONE, at(0)));
+    assert_eq!((refused.wait, refused.remaining), (Some(Duration::from_millis(200)), 1));
+    assert_eq!(bucket.available(state.as_ref(), at(199)), 1);
+    assert_eq!(bucket.available(state.as_ref(), at(200)), 2);
 }
 
 #[test]
 fn tokens_are_taken_in_advance_only_while_there_are_many() {
     let bucket = TokenBucket::new(10, SECOND, 100).unwrap();
-    let tokens = |cost, extra| match bucket.charge(None, cost, extra, at(0)) {
-        Outcome::Admit { charge, .. } => charge.tokens,
+    let tokens = |cost, most| match bucket.charge(None, cost, Advance { most, one_of: 16 }, at(0)) {
+        Outcome::Admit { charge, remaining, .. } => (bucket.left(charge, at(0)), remaining),
         Outcome::Refuse(refusal) => panic!("{refusal:?}"),
     };
-    assert_eq!([tokens(1, 0), tokens(1, 2), tokens(1, 1_000), tokens(90, 1_000)], [1, 3, 7, 90]);
+    assert_eq!(tokens(1, 0), (1, 99));
+    assert_eq!(tokens(1, 2), (3, 99));
+    assert_eq!(tokens(1, 1_000), (7, 99));
+    assert_eq!(tokens(90, 1_000), (90, 10));
+}
+
+#[test]
+fn what_is_held_is_spent_token_by_token_and_melts_in_between() {
+    let bucket = TokenBucket::new(10, SECOND, 10).unwrap();
+    let mut state = None;
+    let mut held = charge(&bucket, &mut state, 5, 0);
+    assert!(bucket.split(&mut held, 6, at(0)).is_none());
+    assert!(bucket.split(&mut held, 2, at(0)).is_some());
+    assert_eq!(bucket.left(held, at(0)), 3);
+    // At 350 ms half a token of the third is left, and two whole ones behind it... of which the halves do not count.
+    assert_eq!(bucket.left(held, at(350)), 1);
+    assert!(bucket.split(&mut held, 1, at(350)).is_some());
+    assert!(bucket.split(&mut held, 1, at(350)).is_none());
+}
+
+#[test]
+fn a_line_is_read_back_as_it_was_written() {
+    let lines = [
+        Line { end: at(5), returned: Stretch::EMPTY },
+        Line { end: at(5), returned: Stretch::before(at(3).as_nanos(), 7) },
+    ];
+    for line in lines {
+        let mut writer = Writer::default();
+        line.encode(&mut writer);
+        let bytes = writer.finish();
+        let mut reader = Reader::new(&bytes);
+        assert_eq!((Line::decode(&mut reader), reader.left()), (Some(line), 0));
+    }
+    let mut writer = Writer::default();
+    Line { end: at(1), returned: Stretch::before(at(2).as_nanos(), 7) }.encode(&mut writer);
+    assert_eq!(Line::decode(&mut Reader::new(&writer.finish())), None, "returned behind the end");
 }

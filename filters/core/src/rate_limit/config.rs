@@ -1,0 +1,178 @@
+//! What operators write about limits.
+//!
+//! # How
+//!
+//! What is written is read as it stands and then checked as a whole: a [`Config`] cannot hold a limit
+//! without a rate, or a cost that can never pass. [`Config::asks`] turns a request into what its limits are asked.
+//!
+//! # Limits
+//!
+//! A client's state belongs to the limit's name, the plan and the client: a limit that is renamed begins anew, one whose
+//! rate changes goes on with what the client has used up in time. Another `max_keys` puts clients elsewhere in the table.
+
+mod limit;
+mod raw;
+
+pub use limit::{Asked, Cost, Limit, Plan};
+pub use raw::{HeaderStyle, RawConfig};
+
+use super::token_lease::Leases;
+use super::{Ask, Charges, Settle};
+use crate::config::{ConfigError, Mode, Name, OnError, check_unique};
+use crate::key::MissingPart;
+use crate::matching::{Matcher, Needs, Request, header_name};
+use crate::random::Random;
+use crate::slots::{Secret, Table};
+use crate::time::MonoTime;
+use crate::units::Share;
+use serde::Deserialize;
+
+/// A valid configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "RawConfig")]
+pub struct Config {
+    /// Whether decisions take effect.
+    pub mode: Mode,
+    /// What answers tell of the limits.
+    pub headers: HeaderStyle,
+    /// The limits, by number.
+    pub limits: Vec<Limit>,
+    /// Requests that no limit is asked for.
+    pub exempt: Vec<Matcher>,
+    /// The status of a refusal.
+    pub status: u16,
+    /// By how much of itself a `Retry-After` may be later than the truth.
+    pub retry_after_jitter: Share,
+    /// What a refusal carries besides.
+    pub response_headers: Vec<(String, String)>,
+    /// The body of a refusal, in place of problem details.
+    pub response_body: Option<String>,
+    /// Whose limits these are; `None`: the plugin's.
+    pub namespace: Option<Name>,
+    /// What happens when something is broken.
+    pub on_error: OnError,
+}
+
+/// A request that lacks a part of a limit's key, under a limit that denies such.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The number of the limit.
+    pub limit: u16,
+    /// What is missing.
+    pub missing: MissingPart,
+}
+
+impl Config {
+    /// Notes what it can ask of a request.
+    pub fn needs(&self, needs: &mut Needs) {
+        self.exempt.iter().for_each(|matcher| matcher.needs(needs));
+        self.limits.iter().for_each(|limit| limit.needs(needs));
+    }
+
+    /// What the limits of a request are to be asked. None: it passes.
+    ///
+    /// # Errors
+    ///
+    /// The request lacks a part of a key, and an enforced limit denies such.
+    pub fn asks(
+        &self,
+        request: &impl Request,
+        secret: &Secret,
+        random: &mut impl Random,
+    ) -> Result<Vec<Ask>, Denied> {
+        let mut asks = Vec::new();
+        if self.mode == Mode::Disabled || self.exempt.iter().any(|matcher| matcher.matches(request)) {
+            return Ok(asks);
+        }
+        let mut material = Vec::new();
+        for (number, limit) in (0..).zip(&self.limits) {
+            let enforced = self.mode == Mode::Enforce && limit.is_enforced(random);
+            match limit.ask(number, request, secret, enforced, &mut material) {
+                Asked::Nothing => {}
+                Asked::Ask(ask) => asks.push(ask),
+                Asked::Denied(missing) if enforced => return Err(Denied { limit: number, missing }),
+                Asked::Denied(_) => {}
+            }
+        }
+        Ok(asks)
+    }
+
+    /// A limit by number.
+    pub fn limit(&self, number: u16) -> Option<&Limit> {
+        self.limits.get(usize::from(number))
+    }
+
+    /// A limit's name by number, for keys, headers and metrics.
+    pub fn name_of(&self, number: u16) -> &str {
+        self.limit(number).map_or("", |limit| limit.name.as_str())
+    }
+
+    /// A limit's table by number.
+    pub fn table_of(&self, number: u16) -> Option<Table> {
+        self.limit(number).map(|limit| limit.table)
+    }
+
+    /// Settles a request that was answered with a status; `None`: it was not answered.
+    pub fn settle(
+        &self,
+        charges: Charges,
+        status: Option<u16>,
+        leases: &mut Leases,
+        now: MonoTime,
+    ) -> Settle {
+        let counts = |number| self.limit(number).is_none_or(|limit| limit.counts(status));
+        charges.settle(counts, leases, now)
+    }
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
+        check_unique("limits", raw.limits.iter().map(|limit| &limit.name))?;
+        if u16::try_from(raw.limits.len()).is_err() {
+            return Err(error("limits", format!("{} are too many: at most 65535", raw.limits.len())));
+        }
+        if !(400..=599).contains(&raw.status) {
+            return Err(error("status", format!("`{}` refuses nothing: 400 to 599", raw.status)));
+        }
+        let limits = (0..).zip(raw.limits).map(|(number, limit)| Limit::new(number, limit));
+        let headers = raw.response.headers.into_iter().map(|(name, value)| {
+            let at = |reason| error(&format!("response.headers.{name}"), reason);
+            let plain = value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..));
+            let value =
+                plain.then_some(value).ok_or_else(|| at("control characters are not allowed".to_owned()))?;
+            Ok((header_name(&name).map_err(at)?, value))
+        });
+        Ok(Self {
+            mode: raw.mode,
+            headers: raw.headers,
+            limits: limits.collect::<Result<_, _>>()?,
+            exempt: raw.exempt,
+            status: raw.status,
+            retry_after_jitter: raw.retry_after_jitter,
+            response_headers: headers.collect::<Result<_, _>>()?,
+            response_body: raw.response.body,
+            namespace: raw.namespace,
+            on_error: raw.on_error,
+        })
+    }
+}
+
+fn error(path: &str, reason: String) -> ConfigError {
+    ConfigError::new(path.to_owned(), reason)
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Config {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "RateLimit".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        RawConfig::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,324 @@
+//! One limit, checked, and what it asks.
+
+use super::super::fixed_window::FixedWindow;
+use super::super::sliding_window::SlidingWindow;
+use super::super::token_bucket::TokenBucket;
+use super::super::{Algorithm, Ask};
+use super::raw::{RawAlgorithm, RawCost, RawLimit, RawPlan};
+use crate::config::{ConfigError, Mode, Name};
+use crate::http::StatusSet;
+use crate::key::{KeySpec, MissingPart, OnMissingKey};
+use crate::matching::{Matcher, Needs, Request};
+use crate::random::Random;
+use crate::slots::{Secret, Table};
+use crate::trust::TrustedHeader;
+use crate::units::{Rate, Share};
+
+/// The most clients one limit remembers at the same time: some 2 GiB of shared data.
+const MOST_KEYS: u32 = 1 << 24;
+
+/// A valid limit.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    /// Its name.
+    pub name: Name,
+    /// Where its clients' states are.
+    pub table: Table,
+    /// The numbers of a client without a plan.
+    pub algorithm: Algorithm,
+    /// Which answers count; `None`: all.
+    pub charge_when: Option<StatusSet>,
+    matcher: Matcher,
+    key: KeySpec,
+    on_missing_key: OnMissingKey,
+    mode: Mode,
+    enforce_share: Share,
+    tiers: Option<(TrustedHeader, Vec<Plan>)>,
+    cost: Option<Cost>,
+}
+
+/// A plan's numbers.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    name: String,
+    /// `None`: unlimited.
+    algorithm: Option<Algorithm>,
+}
+
+/// What a request costs.
+#[derive(Clone, Debug)]
+pub struct Cost {
+    header: TrustedHeader,
+    default: u64,
+    max: u64,
+}
+
+/// What a limit is asked for a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Nothing: it does not apply, or not to this client.
+    Nothing,
+    /// This.
+    Ask(Ask),
+    /// The request lacks a part of the key and is denied.
+    Denied(MissingPart),
+}
+
+impl Limit {
+    /// Whether a refusal of the next request counts.
+    pub fn is_enforced(&self, random: &mut impl Random) -> bool {
+        self.mode == Mode::Enforce
+            && (self.enforce_share == Share::ALL || self.enforce_share.admits(random.next_u64()))
+    }
+
+    /// Whether an answer with this status counts (`None`: there was no answer).
+    pub fn counts(&self, status: Option<u16>) -> bool {
+        let set = self.charge_when.as_ref();
+        set.is_none_or(|set| status.is_some_and(|status| set.contains(status)))
+    }
+
+    /// Notes what it can ask of a request.
+    pub fn needs(&self, needs: &mut Needs) {
+        if self.mode == Mode::Disabled {
+            return;
+        }
+        self.matcher.needs(needs);
+        self.key.needs(needs);
+        if let Some((by, _)) = &self.tiers {
+            by.needs(needs);
+        }
+        if let Some(cost) = &self.cost {
+            cost.header.needs(needs);
+        }
+    }
+
+    /// What it is asked for a request. `material` is overwritten.
+    pub(super) fn ask(
+        &self,
+        number: u16,
+        request: &impl Request,
+        secret: &Secret,
+        enforced: bool,
+        material: &mut Vec<u8>,
+    ) -> Asked {
+        if self.mode == Mode::Disabled || !self.matcher.matches(request) {
+            return Asked::Nothing;
+        }
+        material.clear();
+        let plan = self.plan(request);
+        if let Some(plan) = plan {
+            // A client's plans are counted apart, so a change of plan cannot mix up two sets of numbers.
+            material.extend_from_slice(plan.name.as_bytes());
+            material.push(0);
+        }
+        let Some(algorithm) = plan.map_or(Some(self.algorithm), |plan| plan.algorithm) else {
+            return Asked::Nothing;
+        };
+        match (self.key.extract(request, material), self.on_missing_key) {
+            (Ok(()), _) | (Err(_), OnMissingKey::Shared) => {}
+            (Err(_), OnMissingKey::Skip) => return Asked::Nothing,
+            (Err(missing), OnMissingKey::Deny) => return Asked::Denied(missing),
+        }
+        let client = secret.fingerprint(self.name.as_str(), material);
+        let cost = self.cost.as_ref().map_or(1, |cost| cost.of(request));
+        let (set, refundable) = (self.table.set_of(client), self.charge_when.is_some());
+        Asked::Ask(Ask { limit: number, set, client, algorithm, cost, enforced, refundable })
+    }
+
+    fn plan(&self, request: &impl Request) -> Option<&Plan> {
+        let (by, plans) = self.tiers.as_ref()?;
+        let wanted = by.value(request)?;
+        plans.iter().find(|plan| plan.name.as_bytes() == &*wanted)
+    }
+}
+
+impl Cost {
+    fn of(&self, request: &impl Request) -> u64 {
+        let Some(value) = self.header.value(request) else { return self.default };
+        let text = value.trim_ascii();
+        if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+            return self.default;
+        }
+        // Too many digits for a number is more than the most.
+        let cost = core::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+        cost.unwrap_or(u64::MAX).clamp(1, self.max)
+    }
+}
+
+impl Limit {
+    pub(super) fn new(number: u16, raw: RawLimit) -> Result<Self, ConfigError> {
+        let path = format!("limits[{number}]");
+        let numbers = Numbers { rate: raw.rate, burst: raw.burst, max_concurrent: raw.max_concurrent };
+        let algorithm = numbers.algorithm(raw.algorithm, &path)?;
+        if !(1..=MOST_KEYS).contains(&raw.max_keys) {
+            return Err(at(&path, "max_keys", format!("`{}` is not 1 to {MOST_KEYS}", raw.max_keys)));
+        }
+        let concurrency = raw.algorithm == RawAlgorithm::Concurrency;
+        let charge_when = raw.charge_when.map(|when| when.status);
+        if let Some(status) = &charge_when {
+            if concurrency {
+                let reason =
+                    "not with algorithm `concurrency`: a permit is given back at the end in any case";
+                return Err(at(&path, "charge_when", reason.to_owned()));
+            }
+            if !(100..=599).any(|code| status.contains(code)) {
+                return Err(at(
+                    &path,
+                    "charge_when.status",
+                    "`[]` would never charge: name a status".to_owned(),
+                ));
+            }
+        }
+        let tiers = raw.tiers.map(|tiers| {
+            let plan = |(name, plan): (String, RawPlan)| {
+                let path = format!("{path}.tiers.plans.{name}");
+                Ok(Plan { algorithm: plan_numbers(raw.algorithm, &plan, &path)?, name })
+            };
+            if tiers.plans.is_empty() {
+                return Err(at(&path, "tiers.plans", "`{}` has no plan: name one".to_owned()));
+            }
+            Ok((tiers.by, tiers.plans.into_iter().map(plan).collect::<Result<Vec<_>, ConfigError>>()?))
+        });
+        let tiers = tiers.transpose()?;
+        let plans = tiers.iter().flat_map(|(_, plans)| plans).filter_map(|plan| plan.algorithm);
+        let least = plans.map(|plan| plan.most()).chain([algorithm.most()]).min().unwrap_or(1);
+        let cost = match raw.cost {
+            Some(_) if concurrency => {
+                let reason = "not with algorithm `concurrency`: a request holds one permit".to_owned();
+                return Err(at(&path, "cost", reason));
+            }
+            Some(cost) => Some(Cost::new(cost, least, &path)?),
+            None => None,
+        };
+        Ok(Self {
+            name: raw.name,
+            table: Table::for_keys(raw.max_keys),
+            algorithm,
+            charge_when,
+            matcher: raw.matcher,
+            key: raw.key,
+            on_missing_key: raw.on_missing_key,
+            mode: raw.mode,
+            enforce_share: raw.enforce_share,
+            tiers,
+            cost,
+        })
+    }
+}
+
+impl Cost {
+    /// `least` is the smallest number that passes at once.
+    fn new(raw: RawCost, least: u64, path: &str) -> Result<Self, ConfigError> {
+        let max = raw.max.unwrap_or(least);
+        if max == 0 || max > least {
+            let reason =
+                format!("`{max}` can never pass: 1 to {least}, the smallest number that passes at once");
+            return Err(at(path, "cost.max", reason));
+        }
+        if raw.default == 0 || raw.default > max {
+            return Err(at(
+                path,
+                "cost.default",
+                format!("`{}` is not 1 to {max}, the most it costs", raw.default),
+            ));
+        }
+        let header =
+            TrustedHeader::new(&raw.header, raw.trust).map_err(|reason| at(path, "cost.header", reason))?;
+        Ok(Self { header, default: raw.default, max })
+    }
+}
+
+/// The numbers of a limit or a plan.
+struct Numbers {
+    rate: Option<Rate>,
+    burst: Option<u64>,
+    max_concurrent: Option<u32>,
+}
+
+impl Numbers {
+    fn algorithm(&self, kind: RawAlgorithm, path: &str) -> Result<Algorithm, ConfigError> {
+        if kind == RawAlgorithm::Concurrency {
+            return self.concurrency(path);
+        }
+        if let Some(most) = self.max_concurrent {
+            let reason = format!("`{most}` needs algorithm `concurrency`; the others take a rate");
+            return Err(at(path, "max_concurrent", reason));
+        }
+        let rate = self.rate.ok_or_else(|| at(path, "rate", "missing: write it like `100/s`".to_owned()))?;
+        if kind == RawAlgorithm::TokenBucket {
+            return self.token_bucket(rate, path);
+        }
+        if let Some(burst) = self.burst {
+            let reason =
+                format!("`{burst}` needs algorithm `token_bucket`; a window lets through what the rate says");
+            return Err(at(path, "burst", reason));
+        }
+        let count = u32::try_from(rate.count()).ok();
+        let window = count.and_then(|count| match kind {
+            RawAlgorithm::SlidingWindow => {
+                SlidingWindow::new(count, rate.per()).map(Algorithm::SlidingWindow)
+            }
+            _ => FixedWindow::new(count, rate.per()).map(Algorithm::FixedWindow),
+        });
+        window.ok_or_else(|| {
+            at(path, "rate", format!("`{rate}` is too much for a window: at most {}", u32::MAX))
+        })
+    }
+
+    fn token_bucket(&self, rate: Rate, path: &str) -> Result<Algorithm, ConfigError> {
+        let burst = self.burst.unwrap_or(rate.count());
+        if burst == 0 {
+            return Err(at(path, "burst", "`0` lets nothing through: at least 1".to_owned()));
+        }
+        let bucket = TokenBucket::new(rate.count(), rate.per(), burst);
+        bucket.map(Algorithm::TokenBucket).ok_or_else(|| {
+            at(
+                path,
+                "burst",
+                format!("`{burst}` at `{rate}` takes longer than 146 years to fill: make it smaller"),
+            )
+        })
+    }
+
+    fn concurrency(&self, path: &str) -> Result<Algorithm, ConfigError> {
+        let no_rate = |what: &str, value: String| {
+            at(
+                path,
+                what,
+                format!("`{value}` is not for algorithm `concurrency`, which takes max_concurrent"),
+            )
+        };
+        if let Some(rate) = self.rate {
+            return Err(no_rate("rate", rate.to_string()));
+        }
+        if let Some(burst) = self.burst {
+            return Err(no_rate("burst", burst.to_string()));
+        }
+        match self.max_concurrent {
+            Some(most) if most > 0 => Ok(Algorithm::Concurrency { most }),
+            Some(most) => {
+                Err(at(path, "max_concurrent", format!("`{most}` lets nothing through: at least 1")))
+            }
+            None => Err(at(path, "max_concurrent", "missing: algorithm `concurrency` needs it".to_owned())),
+        }
+    }
+}
+
+fn plan_numbers(kind: RawAlgorithm, raw: &RawPlan, path: &str) -> Result<Option<Algorithm>, ConfigError> {
+    let numbers = Numbers { rate: raw.rate, burst: raw.burst, max_concurrent: raw.max_concurrent };
+    if !raw.unlimited {
+        return numbers.algorithm(kind, path).map(Some);
+    }
+    if numbers.rate.is_some() || numbers.burst.is_some() || numbers.max_concurrent.is_some() {
+        return Err(at(
+            path,
+            "unlimited",
+            "`true` leaves nothing for rate, burst or max_concurrent to say".to_owned(),
+        ));
+    }
+    Ok(None)
+}
+
+fn at(path: &str, field: &str, reason: String) -> ConfigError {
+    ConfigError::new(format!("{path}.{field}"), reason)
+}

@@ -1,0 +1,230 @@
+use super::*;
+use crate::config::parse;
+use crate::matching::{Property, Sample};
+use crate::random::Fixed;
+use crate::rate_limit::{Algorithm, Charge};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const SECRET: Secret = Secret([1; 16]);
+
+fn read(json: &str) -> Result<Config, String> {
+    parse(json.as_bytes()).map_err(|error: ConfigError| error.to_string())
+}
+
+/// One limit with these fields besides its name.
+fn limit(fields: &str) -> Result<Config, String> {
+    read(&format!(r#"{{"limits": [{{"name": "a", {fields}}}]}}"#))
+}
+
+fn asks(config: &Config, request: &Sample) -> Vec<Ask> {
+    config.asks(request, &SECRET, &mut Fixed(0)).unwrap()
+}
+
+#[test]
+fn what_operators_write_becomes_limits() {
+    let config = read(
+        r#"{
+            "mode": "enforce", "headers": "draft-11",
+            "limits": [
+                {"name": "per-client", "match": {"path": {"prefix": "/api/"}}, "key": ["client_address"],
+                 "rate": "100/s", "burst": 200},
+                {"name": "per-plan", "key": [{"header": "x-api-key"}], "rate": "10/s", "burst": 50,
+                 "tiers": {"by": {"header": "x-plan", "trust": {"peers": ["spiffe://mesh/gateway"]}},
+                           "plans": {"gold": {"rate": "1000/s", "burst": 2000}, "internal": {"unlimited": true}}},
+                 "cost": {"header": "x-cost", "default": 1, "max": 50, "trust": {"client_addresses": ["10.0.0.0/8"]}}},
+                {"name": "failed-logins", "match": {"path": {"exact": "/login"}, "methods": ["POST"]},
+                 "key": ["client_address"], "algorithm": "sliding_window", "rate": "5/m",
+                 "charge_when": {"status": [401, 403]}},
+                {"name": "expensive-in-flight", "algorithm": "concurrency", "match": {"path": {"prefix": "/reports"}},
+                 "key": [{"header": "x-tenant"}], "max_concurrent": 4}
+            ]
+        }"#,
+    )
+    .unwrap();
+    let most: Vec<u64> = config.limits.iter().map(|limit| limit.algorithm.most()).collect();
+    assert_eq!(most, [200, 50, 5, 4]);
+    assert!(config.limits[2].counts(Some(401)) && !config.limits[2].counts(Some(200)));
+    assert!(!config.limits[2].counts(None) && config.limits[0].counts(None));
+    assert_eq!((config.status, config.headers), (429, HeaderStyle::Draft11));
+    assert_eq!(config.name_of(3), "expensive-in-flight");
+    let mut needs = Needs::default();
+    config.needs(&mut needs);
+    assert!(needs.headers.contains("x-cost") && needs.properties.contains(&Property::PeerIdentity));
+}
+
+#[test]
+fn wrong_limits_are_refused_by_path_value_and_what_is_allowed() {
+    let trust = r#""trust": {"peers": ["spiffe://a"]}"#;
+    for (fields, expected) in [
+        (r#""burst": 3"#, "limits[0].rate: missing"),
+        (r#""rate": "100""#, "limits[0].rate: `100` is not a rate"),
+        (r#""rate": "1/s", "burst": 0"#, "limits[0].burst: `0` lets nothing through: at least 1"),
+        (r#""rate": "1/d", "burst": 99999999"#, "limits[0].burst: `99999999` at `1/d` takes longer"),
+        (
+            r#""rate": "1/s", "max_concurrent": 2"#,
+            "limits[0].max_concurrent: `2` needs algorithm `concurrency`",
+        ),
+        (
+            r#""rate": "5/m", "burst": 9, "algorithm": "sliding_window""#,
+            "limits[0].burst: `9` needs algorithm",
+        ),
+        (
+            r#""rate": "5000000000/m", "algorithm": "fixed_window""#,
+            "limits[0].rate: `5000000000/m` is too much",
+        ),
+        (r#""algorithm": "concurrency""#, "limits[0].max_concurrent: missing"),
+        (r#""algorithm": "concurrency", "max_concurrent": 0"#, "limits[0].max_concurrent: `0` lets nothing"),
+        (
+            r#""algorithm": "concurrency", "max_concurrent": 4, "rate": "5/s""#,
+            "limits[0].rate: `5/s` is not for algorithm `concurrency`",
+        ),
+        (
+            r#""algorithm": "concurrency", "max_concurrent": 4, "charge_when": {"status": [401]}"#,
+            "limits[0].charge_when: not with algorithm `concurrency`",
+        ),
+        (r#""rate": "1/s", "charge_when": {"status": []}"#, "limits[0].charge_when.status: `[]` would never"),
+        (r#""rate": "1/s", "charge_when": {"status": [42]}"#, "limits[0].charge_when.status"),
+        (r#""rate": "1/s", "max_keys": 0"#, "limits[0].max_keys: `0` is not 1 to 16777216"),
+        (r#""rate": "1/s", "enforce_share": 5"#, "limits[0].enforce_share"),
+        (r#""rate": "1/s", "algorithm": "leaky""#, "limits[0].algorithm: unknown variant `leaky`"),
+        (r#""rate": "1/s", "colour": "red""#, "limits[0].colour: unknown field `colour`"),
+        (r#""rate": "1/s", "key": ["client_adress"]"#, "limits[0].key[0]"),
+        (
+            &format!(r#""rate": "5/s", "cost": {{"header": "x-cost", "max": 6, {trust}}}"#),
+            "limits[0].cost.max: `6` can never pass: 1 to 5",
+        ),
+        (
+            &format!(r#""rate": "5/s", "cost": {{"header": "x-cost", "default": 0, {trust}}}"#),
+            "limits[0].cost.default: `0` is not 1 to 5",
+        ),
+        (r#""rate": "5/s", "cost": {"header": "x-cost"}"#, "limits[0].cost: missing field `trust`"),
+        (
+            &format!(
+                r#""rate": "5/s", "tiers": {{"by": {{"header": "p", {trust}}}, "plans": {{"g": {{}}}}}}"#
+            ),
+            "limits[0].tiers.plans.g.rate: missing",
+        ),
+        (
+            &format!(
+                r#""rate": "5/s", "tiers": {{"by": {{"header": "p", {trust}}},
+                   "plans": {{"g": {{"unlimited": true, "burst": 3}}}}}}"#
+            ),
+            "limits[0].tiers.plans.g.unlimited: `true` leaves nothing",
+        ),
+        (
+            &format!(r#""rate": "5/s", "tiers": {{"by": {{"header": "p", {trust}}}, "plans": {{}}}}"#),
+            "limits[0].tiers.plans: `{}` has no plan",
+        ),
+    ] {
+        let error = limit(fields).unwrap_err();
+        assert!(error.contains(expected), "{fields}: {error}");
+    }
+}
+
+#[test]
+fn wrong_configurations_are_refused_by_path() {
+    let same = r#"{"name": "a", "rate": "1/s"}"#;
+    for (json, expected) in [
+        (format!(r#"{{"limits": [{same}, {same}]}}"#), "limits[1].name: `a` is the name of limits[0] too"),
+        (r#"{"limits": [{"name": "A", "rate": "1/s"}]}"#.to_owned(), "limits[0].name: `A` is not a name"),
+        (r#"{"limits": [{"rate": "1/s"}]}"#.to_owned(), "limits[0]: missing field `name`"),
+        (r#"{"status": 200}"#.to_owned(), "status: `200` refuses nothing: 400 to 599"),
+        (r#"{"headers": "draft-10"}"#.to_owned(), "headers: unknown variant `draft-10`"),
+        (r#"{"mode": true}"#.to_owned(), "put it in quotes"),
+        (r#"{"retry_after_jitter": "200%"}"#.to_owned(), "retry_after_jitter: `200%` is not a share"),
+        (r#"{"response": {"headers": {"a b": "c"}}}"#.to_owned(), "response.headers.a b"),
+        (
+            r#"{"response": {"headers": {"a": "b\r\nc"}}}"#.to_owned(),
+            "response.headers.a: control characters",
+        ),
+        (r#"{"namespace": "x/y"}"#.to_owned(), "namespace: `x/y` is not a name"),
+    ] {
+        let error = read(&json).unwrap_err();
+        assert!(error.contains(expected), "{json}: {error}");
+    }
+}
+
+#[test]
+fn limits_are_asked_that_match_and_know_the_client() {
+    let config = read(
+        r#"{"exempt": [{"path": {"exact": "/health"}}], "limits": [
+            {"name": "all", "rate": "1/s"},
+            {"name": "api", "match": {"path": {"prefix": "/api/"}}, "rate": "1/s"},
+            {"name": "skips", "key": [{"header": "k"}], "rate": "1/s"},
+            {"name": "shares", "key": [{"header": "k"}], "on_missing_key": "shared", "rate": "1/s"},
+            {"name": "shadow", "mode": "shadow", "rate": "1/s"},
+            {"name": "share", "enforce_share": "0%", "rate": "1/s"},
+            {"name": "gone", "mode": "disabled", "rate": "1/s"}
+        ]}"#,
+    )
+    .unwrap();
+    let asked = |request: &Sample| -> Vec<(u16, bool)> {
+        asks(&config, request).iter().map(|ask| (ask.limit, ask.enforced)).collect()
+    };
+    assert_eq!(asked(&Sample::get("/health")), []);
+    assert_eq!(asked(&Sample::get("/")), [(0, true), (3, true), (4, false), (5, false)]);
+    let known = Sample::get("/api/x").with("k", "v");
+    assert_eq!(asked(&known).iter().map(|(limit, _)| *limit).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+    let clients: Vec<_> = asks(&config, &known).iter().map(|ask| ask.client).collect();
+    assert_ne!(clients[0], clients[1], "limits do not share clients");
+}
+
+#[test]
+fn a_missing_key_is_denied_only_by_limits_that_are_enforced() {
+    let fields = r#""key": [{"header": "k"}], "on_missing_key": "deny", "rate": "1/s""#;
+    let denied = limit(fields).unwrap().asks(&Sample::get("/"), &SECRET, &mut Fixed(0)).unwrap_err();
+    assert_eq!((denied.limit, denied.missing.to_string()), (0, "the request has no header k".to_owned()));
+    let shadow = limit(&format!(r#"{fields}, "mode": "shadow""#)).unwrap();
+    assert_eq!(asks(&shadow, &Sample::get("/")), []);
+}
+
+#[test]
+fn plans_and_costs_are_believed_from_the_trusted_only() {
+    let trust = r#""trust": {"client_addresses": ["10.0.0.0/8"]}"#;
+    let config = limit(&format!(
+        r#""rate": "10/s", "key": [{{"header": "k"}}],
+           "tiers": {{"by": {{"header": "plan", {trust}}},
+                      "plans": {{"gold": {{"rate": "99/s"}}, "free": {{"unlimited": true}}}}}},
+           "cost": {{"header": "cost", "default": 2, "max": 7, {trust}}}"#
+    ))
+    .unwrap();
+    let ask = |from: &str, plan: &str, cost: &str| {
+        let request = Sample::get("/").with("k", "v").with("plan", plan).with("cost", cost);
+        let asks = asks(&config, &request.knows(Property::SourceAddress, from));
+        asks.first().map(|ask| (ask.algorithm.most(), ask.cost))
+    };
+    for (cost, expected) in
+        [("5", 5), ("0", 1), ("8", 7), ("99999999999999999999999", 7), ("-3", 2), ("1e3", 2), ("", 2)]
+    {
+        assert_eq!(ask("10.1.1.1:5", "", cost), Some((10, expected)), "{cost}");
+        assert_eq!(ask("192.0.2.1:5", "", cost), Some((10, 2)), "{cost} from anybody");
+    }
+    assert_eq!(ask("10.1.1.1:5", "gold", "1"), Some((99, 1)));
+    assert_eq!(ask("10.1.1.1:5", "lead", "1"), Some((10, 1)));
+    assert_eq!(ask("10.1.1.1:5", "free", "1"), None);
+    assert_eq!(ask("192.0.2.1:5", "free", "1"), Some((10, 2)));
+}
+
+#[test]
+fn only_limits_with_a_condition_wait_for_the_answer() {
+    let refundable = |fields| asks(&limit(fields).unwrap(), &Sample::get("/"))[0].refundable;
+    assert!(!refundable(r#""rate": "1/s""#));
+    assert!(refundable(r#""rate": "1/s", "charge_when": {"status": ["400-499"]}"#));
+    let permits = limit(r#""algorithm": "concurrency", "max_concurrent": 3"#).unwrap();
+    assert_eq!(asks(&permits, &Sample::get("/"))[0].algorithm, Algorithm::Concurrency { most: 3 });
+    let nothing: Vec<Charge> = Vec::new();
+    let settle = permits.settle(Charges::new(nothing), None, &mut Leases::default(), MonoTime::ZERO);
+    assert!(settle.is_empty());
+}
+
+#[cfg(feature = "schema")]
+#[test]
+fn the_schema_names_every_field() {
+    let schema = serde_json::to_string(&schemars::schema_for!(Config)).unwrap();
+    for field in
+        ["limits", "enforce_share", "charge_when", "max_concurrent", "retry_after_jitter", "draft-11"]
+    {
+        assert!(schema.contains(&format!("\"{field}\"")), "{field}");
+    }
+}

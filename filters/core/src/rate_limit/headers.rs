@@ -1,0 +1,160 @@
+//! What clients are told of their limits.
+//!
+//! Two ways: `RateLimit-Policy` and `RateLimit` as draft-ietf-httpapi-ratelimit-headers-11 has them, with every limit that
+//! was asked, and the older `X-RateLimit-*` with the one that has least left. A limit that is not enforced is not told of.
+//!
+//! A token bucket is told as its burst in the time that an empty bucket takes to fill, which is its rate. "Until" is
+//! when the client's state will equal a fresh one; of a limit that refuses, when it would admit. Numbers are advice: another
+//! worker may be spending the same tokens.
+
+use super::config::HeaderStyle;
+use super::{Algorithm, Decision, Said, Trouble, Verdict};
+use crate::http::Problem;
+use core::time::Duration;
+use serde_json::Value;
+use sfv::{Integer, KeyRef, ListSerializer, StringRef};
+
+/// The draft's names, here only: later drafts may rename them.
+mod names {
+    use super::{KeyRef, StringRef};
+
+    pub(super) const POLICY_HEADER: &str = "ratelimit-policy";
+    pub(super) const LIMIT_HEADER: &str = "ratelimit";
+    pub(super) const QUOTA: &KeyRef = KeyRef::constant("q");
+    pub(super) const UNIT: &KeyRef = KeyRef::constant("qu");
+    pub(super) const WINDOW: &KeyRef = KeyRef::constant("w");
+    pub(super) const AVAILABLE: &KeyRef = KeyRef::constant("r");
+    pub(super) const UNTIL: &KeyRef = KeyRef::constant("t");
+    pub(super) const CONCURRENT: &StringRef = StringRef::constant("concurrent-requests");
+    pub(super) const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+    pub(super) const REDUCED_CAPACITY: &str =
+        "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
+    pub(super) const VIOLATED: &str = "violated-policies";
+}
+
+/// Why a request was refused, as code details and metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The limit is used up.
+    OverLimit,
+    /// The request costs more than could ever pass.
+    TooCostly,
+    /// The request lacks a part of the limit's key.
+    MissingKey,
+    /// The limit's shared value is written too often at the same time.
+    Contended,
+    /// The limit could not decide for a technical reason.
+    Error,
+}
+
+impl Reason {
+    /// The reason as one word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OverLimit => "over_limit",
+            Self::TooCostly => "too_costly",
+            Self::MissingKey => "missing_key",
+            Self::Contended => "contended",
+            Self::Error => "error",
+        }
+    }
+
+    /// Why a verdict refuses, or would; `None`: it does not.
+    pub fn of(verdict: &Verdict) -> Option<Self> {
+        match verdict.said {
+            Said::Refuse { .. } if verdict.ask.cost > verdict.ask.algorithm.most() => Some(Self::TooCostly),
+            Said::Refuse { .. } => Some(Self::OverLimit),
+            Said::Trouble(Trouble::Contended) => Some(Self::Contended),
+            Said::Trouble(_) => Some(Self::Error),
+            Said::NotAsked | Said::Admit | Said::TakenBack | Said::WouldAdmit => None,
+        }
+    }
+}
+
+/// The headers for an answer to a request that was decided so, with their names in lower case.
+pub fn headers<'a>(
+    style: HeaderStyle,
+    decision: &Decision,
+    name_of: impl Fn(u16) -> &'a str,
+) -> Vec<(&'static str, String)> {
+    let told = decision.verdicts.iter().filter(|verdict| is_told(verdict));
+    match style {
+        HeaderStyle::None => Vec::new(),
+        HeaderStyle::Draft11 => draft_11(told, name_of),
+        HeaderStyle::XRateLimit => {
+            let tightest = told.min_by_key(|verdict| (verdict.remaining, verdict.ask.algorithm.most()));
+            tightest.map(x_rate_limit).into_iter().flatten().collect()
+        }
+    }
+}
+
+/// The body of a refusal. With nothing violated, something is wrong on this side.
+pub fn problem<'a>(status: u16, decision: &Decision, name_of: impl Fn(u16) -> &'a str) -> Problem {
+    let violated = |verdict: &&Verdict| matches!(verdict.said, Said::Refuse { .. });
+    let policies: Vec<Value> =
+        decision.violated().filter(violated).map(|verdict| name_of(verdict.ask.limit).into()).collect();
+    if policies.is_empty() {
+        let title = "Request cannot be satisfied due to temporary server capacity constraints";
+        return Problem { kind: names::REDUCED_CAPACITY, title, status, more: serde_json::Map::new() };
+    }
+    let title = "Request cannot be satisfied as assigned quota has been exceeded";
+    let more = [(names::VIOLATED.to_owned(), policies.into())].into_iter().collect();
+    Problem { kind: names::QUOTA_EXCEEDED, title, status, more }
+}
+
+const fn is_told(verdict: &Verdict) -> bool {
+    verdict.ask.enforced && !matches!(verdict.said, Said::NotAsked | Said::Trouble(_))
+}
+
+fn draft_11<'v, 'a>(
+    told: impl Iterator<Item = &'v Verdict>,
+    name_of: impl Fn(u16) -> &'a str,
+) -> Vec<(&'static str, String)> {
+    let (mut policies, mut limits) = (ListSerializer::new(), ListSerializer::new());
+    for verdict in told {
+        // A name is lower case letters, digits and hyphens: always a string.
+        let Ok(name) = StringRef::from_str(name_of(verdict.ask.limit)) else { continue };
+        let algorithm = verdict.ask.algorithm;
+        let mut policy = policies.bare_item(name).parameter(names::QUOTA, integer(algorithm.most()));
+        if matches!(algorithm, Algorithm::Concurrency { .. }) {
+            policy = policy.parameter(names::UNIT, names::CONCURRENT);
+        }
+        if let Some(window) = algorithm.window() {
+            let _ = policy.parameter(names::WINDOW, integer(seconds(window).max(1)));
+        }
+        let limit = limits.bare_item(name).parameter(names::AVAILABLE, integer(verdict.remaining));
+        if algorithm.window().is_some() {
+            let _ = limit.parameter(names::UNTIL, integer(seconds(until(verdict))));
+        }
+    }
+    let headers = [(names::POLICY_HEADER, policies.finish()), (names::LIMIT_HEADER, limits.finish())];
+    headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn x_rate_limit(verdict: &Verdict) -> [(&'static str, String); 3] {
+    [
+        ("x-ratelimit-limit", verdict.ask.algorithm.most().to_string()),
+        ("x-ratelimit-remaining", verdict.remaining.to_string()),
+        ("x-ratelimit-reset", seconds(until(verdict)).to_string()),
+    ]
+}
+
+fn until(verdict: &Verdict) -> Duration {
+    match verdict.said {
+        Said::Refuse { wait: Some(wait) } => wait,
+        _ => verdict.reset,
+    }
+}
+
+/// Whole seconds, rounded up.
+const fn seconds(span: Duration) -> u64 {
+    span.as_secs().saturating_add(if span.subsec_nanos() > 0 { 1 } else { 0 })
+}
+
+/// The largest number that a structured field can say has fifteen digits.
+fn integer(number: u64) -> Integer {
+    Integer::try_from(number).unwrap_or(Integer::MAX)
+}
+
+#[cfg(test)]
+mod tests;
