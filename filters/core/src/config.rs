@@ -57,7 +57,13 @@ fn read<'de, T: DeserializeOwned>(
     source: impl serde::Deserializer<'de, Error = serde_json::Error>,
 ) -> Result<T, ConfigError> {
     serde_path_to_error::deserialize(source)
-        .map_err(|error| ConfigError::new(error.path().to_string(), error.inner().to_string()))
+        .map_err(|error| ConfigError::new(place(&error.path().to_string()), error.inner().to_string()))
+}
+
+/// A path as far as it is known: what could not even be named ends it with a question mark.
+fn place(path: &str) -> String {
+    let known = path.strip_suffix('?').unwrap_or(path);
+    known.strip_suffix('.').unwrap_or(known).to_owned()
 }
 
 #[cfg(test)]

@@ -8,18 +8,24 @@
 //!
 //! # Limits
 //!
-//! Header values are bytes. Expressions are matched against the whole value, in linear time; a value that is not
-//! UTF-8 matches none.
+//! Values are bytes. Expressions are matched against the whole value, in time linear in its length; what is not UTF-8
+//! in it counts as U+FFFD, which `.` matches, so that a stray byte leads around no rule. Of a header that comes
+//! several times the first counts. Paths are matched as they are sent: `normalize_path` and `merge_slashes` of the
+//! proxy's connection manager make one spelling of `/a/../b`, `//b` and `/%62`.
 
+mod host;
 mod matcher;
 mod pattern;
 mod request;
+mod text;
 
+pub(crate) use host::host_of;
+pub(crate) use matcher::without_query;
 pub use matcher::{Direction, Matcher};
 pub use pattern::Pattern;
 pub use request::{Needs, Property, Request};
-
-pub(crate) use matcher::{header_name, without_port, without_query};
+pub use text::HeaderName;
+pub(crate) use text::{Text, header_name};
 
 #[cfg(test)]
 pub(crate) use request::tests::Sample;

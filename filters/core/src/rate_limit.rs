@@ -11,7 +11,8 @@
 //! Each algorithm is a pure transition of one client's state: [`token_bucket`] (the default), [`sliding_window`],
 //! [`fixed_window`], and permits for what is in flight. A client's state is an entry of a [slot table](crate::slots).
 //! [`Admit`] is the conversation over all limits of a request: it charges one after the other and takes everything
-//! back if one refuses. [`Charges::settle`] ends a request: refunds, and permits that are released. [`token_lease`] lets a
+//! back if one refuses. [`Charges::settle`] ends a request: refunds, and permits that are released; [`Charges::rejoin`] adds
+//! permits again after a stall. [`token_lease`] lets a
 //! worker take tokens in advance while a bucket is far from empty, so that most requests need no shared write;
 //! [`give_back`] returns them on a tick. [`config`] is what operators write, [`headers`] what clients are told.
 //!
@@ -27,6 +28,7 @@ pub mod config;
 pub mod fixed_window;
 pub mod headers;
 mod key;
+mod rejoin;
 mod settle;
 pub mod sliding_window;
 pub mod token_bucket;
@@ -35,6 +37,7 @@ pub mod token_lease;
 pub use admit::{Admit, Admitted, Ask, Decision, Said, Situation, Verdict};
 pub use algorithm::{Algorithm, Taken, Trouble};
 pub use key::{Named, NamedKey, SetKey};
+pub use rejoin::{Rejoin, Rejoined};
 pub use settle::{Charge, Charges, Settle, Settled, give_back};
 
 use core::time::Duration;

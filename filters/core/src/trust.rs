@@ -1,11 +1,18 @@
 //! Whose word counts.
 //!
+//! # Why
+//!
 //! A header that raises rights (a plan, a cost, a priority) is only believed from whom the configuration names: by the
-//! identity in the peer's certificate, or by address. From anybody else it counts as absent. The address is the proxy's own idea of
-//! the client, never a header that a client can write.
+//! identity in the peer's certificate, or by address. From anybody else it counts as absent.
+//!
+//! # Limits
+//!
+//! No header is read to find out who asks. But the address is the proxy's own idea of the client, and an Envoy without
+//! `use_remote_address: true` takes that idea from `x-forwarded-for`: where clients reach such an Envoy directly, trust
+//! `peers` only.
 
 use crate::key::source_address;
-use crate::matching::{Needs, Property, Request, header_name};
+use crate::matching::{HeaderName, Needs, Property, Request};
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -16,20 +23,27 @@ use std::borrow::Cow;
 #[serde(default, deny_unknown_fields)]
 struct RawTrust {
     /// URIs in the peer's certificate, such as SPIFFE ids; one that ends in `*` is a prefix.
-    peers: Vec<String>,
+    peers: Vec<Peer>,
     /// Networks such as `10.0.0.0/8`, or single addresses.
-    client_addresses: Vec<String>,
+    client_addresses: Vec<Network>,
 }
 
-/// A valid [`RawTrust`].
+/// Who is believed. Names at least one.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "RawTrust")]
 pub struct Trust {
     peers: Vec<Peer>,
-    networks: Vec<IpNet>,
+    networks: Vec<Network>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String"))]
+#[serde(try_from = "String")]
+struct Network(IpNet);
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String"))]
+#[serde(try_from = "String")]
 enum Peer {
     Exact(String),
     Prefix(String),
@@ -58,7 +72,7 @@ impl Trust {
             return false;
         }
         source_address(request)
-            .is_some_and(|address| self.networks.iter().any(|network| network.contains(&address)))
+            .is_some_and(|address| self.networks.iter().any(|Network(network)| network.contains(&address)))
     }
 
     /// Notes what it can ask of a request.
@@ -79,32 +93,59 @@ impl TryFrom<RawTrust> for Trust {
         if raw.peers.is_empty() && raw.client_addresses.is_empty() {
             return Err("nobody is trusted: name peers or client_addresses".to_owned());
         }
-        let peers = raw.peers.into_iter().map(peer).collect::<Result<_, _>>()?;
-        let networks = raw.client_addresses.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
-        Ok(Self { peers, networks })
+        Ok(Self { peers: raw.peers, networks: raw.client_addresses })
     }
 }
 
-fn peer(text: String) -> Result<Peer, String> {
-    let (uri, prefix) = text.strip_suffix('*').map_or((text.as_str(), false), |uri| (uri, true));
-    if uri.is_empty() || uri.contains('*') {
-        return Err(format!("peers: `{text}` is no identity: write a URI, with `*` at its end only"));
+impl TryFrom<String> for Peer {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let Some(uri) = text.strip_suffix('*') else {
+            return if is_uri(&text) { Ok(Self::Exact(text)) } else { Err(wrong(&text)) };
+        };
+        // With a whole authority: `spiffe://mesh*` would trust `spiffe://mesh.evil.example/` too.
+        let whole =
+            uri.split_once("://").is_some_and(|(_, rest)| rest.find('/').is_some_and(|slash| slash > 0));
+        if is_uri(uri) && whole { Ok(Self::Prefix(uri.to_owned())) } else { Err(wrong(&text)) }
     }
-    Ok(if prefix { Peer::Prefix(uri.to_owned()) } else { Peer::Exact(uri.to_owned()) })
 }
 
-fn network(text: &str) -> Result<IpNet, String> {
-    let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<core::net::IpAddr>().map(IpNet::from));
-    parsed.map_err(|_| format!("client_addresses: `{text}` is no network: write it like 10.0.0.0/8"))
+/// Roughly: what can never be equal to an identity is a mistake.
+fn is_uri(text: &str) -> bool {
+    text.contains("://") && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*')
+}
+
+fn wrong(text: &str) -> String {
+    format!(
+        "`{text}` is no identity: write `spiffe://mesh/gateway`, or `spiffe://mesh/*` for all of a trust domain"
+    )
+}
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<core::net::IpAddr>().map(IpNet::from));
+        parsed.ok().and_then(canonical).map(Self).ok_or_else(|| {
+            format!("`{text}` is no network: write it like 10.0.0.0/8, with zeros after the prefix")
+        })
+    }
+}
+
+/// A network that can contain the addresses of clients, which are compared as IPv4 addresses wherever they are such.
+fn canonical(network: IpNet) -> Option<IpNet> {
+    let mapped = matches!(network, IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some());
+    (!mapped && network.addr() == network.network()).then_some(network)
 }
 
 /// A header that is believed from some only.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(try_from = "RawTrustedHeader")]
+#[serde(from = "RawTrustedHeader")]
 #[cfg_attr(feature = "schema", schemars(with = "RawTrustedHeader"))]
 pub struct TrustedHeader {
-    name: String,
+    name: HeaderName,
     trust: Trust,
 }
 
@@ -113,7 +154,7 @@ pub struct TrustedHeader {
 #[serde(deny_unknown_fields)]
 struct RawTrustedHeader {
     /// The header's name.
-    header: String,
+    header: HeaderName,
     /// From whom it is believed.
     trust: Trust,
 }
@@ -125,27 +166,25 @@ impl TrustedHeader {
     ///
     /// The name is not one of a header.
     pub fn new(name: &str, trust: Trust) -> Result<Self, String> {
-        Ok(Self { name: header_name(name)?, trust })
+        Ok(Self { name: HeaderName::try_from(name.to_owned())?, trust })
     }
 
     /// The header's value, if its sender is believed.
     pub fn value<'r>(&self, request: &'r impl Request) -> Option<Cow<'r, [u8]>> {
-        let value = request.header(&self.name)?;
+        let value = request.header(self.name.as_str())?;
         self.trust.trusts(request).then_some(value)
     }
 
     /// Notes what it can ask of a request.
     pub fn needs(&self, needs: &mut Needs) {
-        needs.header(&self.name);
+        needs.header(self.name.as_str());
         self.trust.needs(needs);
     }
 }
 
-impl TryFrom<RawTrustedHeader> for TrustedHeader {
-    type Error = String;
-
-    fn try_from(raw: RawTrustedHeader) -> Result<Self, String> {
-        Self::new(&raw.header, raw.trust)
+impl From<RawTrustedHeader> for TrustedHeader {
+    fn from(raw: RawTrustedHeader) -> Self {
+        Self { name: raw.header, trust: raw.trust }
     }
 }
 
@@ -161,55 +200,4 @@ impl schemars::JsonSchema for Trust {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::matching::Sample;
-    #[cfg(target_arch = "wasm32")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    fn header(trust: &str) -> TrustedHeader {
-        serde_json::from_str(&format!(r#"{{"header": "X-Plan", "trust": {trust}}}"#)).unwrap()
-    }
-
-    #[test]
-    fn a_header_counts_only_from_whom_it_is_believed() {
-        let request = |source: &str, peer: &str| {
-            let request = Sample::get("/").with("x-plan", "gold").with("x-forwarded-for", "10.0.0.1");
-            request.knows(Property::SourceAddress, source).knows(Property::PeerIdentity, peer)
-        };
-        for (trust, source, peer, believed) in [
-            (r#"{"client_addresses": ["10.0.0.0/8"]}"#, "10.9.8.7:1", "", true),
-            (r#"{"client_addresses": ["10.0.0.0/8"]}"#, "192.0.2.1:1", "", false),
-            (r#"{"client_addresses": ["192.0.2.1"]}"#, "192.0.2.1:1", "", true),
-            (r#"{"client_addresses": ["10.0.0.0/8"]}"#, "[::ffff:10.0.0.1]:1", "", true),
-            (r#"{"peers": ["spiffe://mesh/gateway"]}"#, "10.0.0.1:1", "spiffe://mesh/gateway", true),
-            (r#"{"peers": ["spiffe://mesh/gateway"]}"#, "10.0.0.1:1", "spiffe://mesh/gateway2", false),
-            (r#"{"peers": ["spiffe://mesh/*"]}"#, "10.0.0.1:1", "spiffe://mesh/any", true),
-            (r#"{"peers": ["spiffe://mesh/*"]}"#, "10.0.0.1:1", "spiffe://evil/mesh/", false),
-            (
-                r#"{"peers": ["spiffe://mesh/a"], "client_addresses": ["10.0.0.0/8"]}"#,
-                "10.0.0.1:1",
-                "x",
-                true,
-            ),
-        ] {
-            let value = header(trust).value(&request(source, peer)).map(Cow::into_owned);
-            assert_eq!(value, believed.then(|| b"gold".to_vec()), "{trust} from {source} {peer}");
-        }
-    }
-
-    #[test]
-    fn trust_that_names_nobody_or_nonsense_is_refused() {
-        for trust in [
-            "{}",
-            r#"{"peers": []}"#,
-            r#"{"peers": ["*"]}"#,
-            r#"{"peers": ["a*b"]}"#,
-            r#"{"client_addresses": ["10.0.0.0/33"]}"#,
-            r#"{"client_addresses": ["gateway"]}"#,
-            r#"{"everybody": true}"#,
-        ] {
-            assert!(serde_json::from_str::<Trust>(trust).is_err(), "{trust}");
-        }
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@
 )]
 
 use ballast_core::protocol::{Input, Machine, Step, Version};
+use ballast_core::random::{Random, SplitMix};
 use ballast_core::rate_limit::fixed_window::{FixedWindow, Opened};
 use ballast_core::rate_limit::sliding_window::{Counts, SlidingWindow};
 use ballast_core::rate_limit::token_bucket::{Line, TokenBucket};
@@ -246,7 +247,7 @@ proptest! {
         events.into_iter().for_each(|event| play.happen(event));
         let algorithm = Algorithm::TokenBucket(play.bucket);
         let asks = [Ask { refundable: false, ..ask(0, algorithm, cost) }];
-        let mut at = |now| play.store.clone().admit(&asks, &mut Leases::default(), now).decision;
+        let at = |now| play.store.clone().admit(&asks, &mut Leases::default(), now).decision;
         let decision = at(play.now);
         if let Some(wait) = decision.wait().filter(|_| !decision.passes()) {
             prop_assert!(at(play.now.after(wait)).passes());
@@ -293,37 +294,6 @@ proptest! {
             let trailing: u32 =
                 list.iter().filter(|(time, _)| time + 1_000 > now).map(|(_, cost)| cost).sum();
             prop_assert!(trailing <= limit);
-        }
-    }
-
-    #[test]
-    fn a_fixed_window_lets_so_many_through_from_its_first_request_on(
-        limit in 1..6_u32,
-        steps in prop::collection::vec((0..400_u64, 1..4_u32), 1..200),
-    ) {
-        let window = FixedWindow::new(limit, Duration::from_secs(1)).unwrap();
-        let (mut state, mut naive, mut now) = (None, (0_u64, 0_u32), 5_000_u64);
-        for (millis, cost) in steps {
-            now += millis;
-            if now >= naive.0 {
-                naive = (now + 1_000, 0);
-            }
-            match window.charge(state.as_ref(), cost, MonoTime::from_millis(now)) {
-                Outcome::Admit { state: next, .. } => {
-                    prop_assert!(naive.1 + cost <= limit);
-                    naive.1 += cost;
-                    state = Some(next);
-                }
-                Outcome::Refuse(refusal) => {
-                    prop_assert!(naive.1 + cost > limit);
-                    let wait = Duration::from_millis(naive.0 - now);
-                    prop_assert_eq!(refusal.wait, (cost <= limit).then_some(wait));
-                    if naive.1 == 0 {
-                        // Nothing was charged, so no window has begun.
-                        naive = (0, 0);
-                    }
-                }
-            }
         }
     }
 
@@ -384,5 +354,28 @@ fn total<E: Entry + PartialEq + Debug>(bytes: &[u8]) {
         if !set.is_empty() {
             assert_eq!(set.encode(), bytes);
         }
+    }
+}
+
+#[test]
+fn four_busy_workers_admit_exactly_the_limit() {
+    for seed in 0..20 {
+        let mut random = SplitMix::new(seed);
+        let mut play = Play::new(1, 1_000);
+        play.bucket = TokenBucket::new(1, Duration::from_secs(86_400), 1_000).unwrap();
+        play.workers = vec![Leases::new(); 4];
+        let asks = [Ask { refundable: false, ..ask(0, Algorithm::TokenBucket(play.bucket), 1) }];
+        let (mut passed, mut from_leases) = (0, 0);
+        for number in 0..20_000 {
+            let worker = usize::try_from(random.below(4)).unwrap();
+            let decision = play.store.admit(&asks, &mut play.workers[worker], play.now).decision;
+            passed += u32::from(decision.passes());
+            from_leases += u32::from(decision.verdicts[0].from_lease);
+            if number % 500 == 499 {
+                (0..4).for_each(|worker| play.happen(Event::Tick { worker }));
+            }
+        }
+        assert_eq!(passed, 1_000, "seed {seed}");
+        assert!(from_leases > 700, "seed {seed}: {from_leases}");
     }
 }

@@ -4,9 +4,11 @@ use crate::drive::{Scope, drive};
 use crate::host::{CallToken, GrpcCall, Host, HostError, HttpCall, LogLevel};
 use crate::services::Services;
 use ballast_core::protocol::Machine;
+use ballast_core::slots::Secret;
 use ballast_core::vms::{Member, View};
 use core::fmt::Display;
 use core::time::Duration;
+use std::rc::Rc;
 
 /// What a callback can reach.
 pub struct Cx<'a, H: Host> {
@@ -41,8 +43,17 @@ impl<H: Host> Cx<'_, H> {
     }
 
     /// What this root knows of the others, as of its last tick but one second at the most.
-    pub fn view(&self) -> &View {
+    pub fn view(&self) -> &Rc<View> {
         self.services.membership.view()
+    }
+
+    /// The secret of this scope's slot tables, the same for all workers; made by whoever asks first. `None`: the store fails.
+    pub fn secret(&mut self) -> Option<Secret> {
+        let Services { secret, scope, .. } = self.services;
+        if secret.is_none() {
+            *secret = crate::secret::shared(self.host, scope);
+        }
+        *secret
     }
 
     /// Sets a timer of this stream: [`crate::Filter::on_timer`] comes after at least `wait`. Does nothing in a callback of the root.

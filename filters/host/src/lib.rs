@@ -28,8 +28,10 @@ mod membership;
 mod metrics;
 mod proxy;
 mod queues;
+mod random;
 mod request;
 mod root;
+mod secret;
 mod services;
 mod stream;
 mod timers;
@@ -43,6 +45,7 @@ pub use host::{
 };
 pub use metrics::{Counter, Gauge, Histogram};
 pub use proxy::Proxy;
+pub use random::HostRandom;
 pub use request::{ReadPlan, RequestView};
 pub use services::Services;
 pub use timers::{FASTEST_TICK, IDLE_TICK, Timers};

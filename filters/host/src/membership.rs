@@ -10,6 +10,7 @@ use ballast_core::protocol::Machine;
 use ballast_core::time::MonoTime;
 use ballast_core::vms::{BEAT_EVERY, Beat, Join, Leave, Member, Pulse, Refresh, View};
 use core::fmt::Display;
+use std::rc::Rc;
 
 /// What became known in a tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,13 +27,13 @@ pub(crate) struct Membership {
     me: Option<Member>,
     /// Declared dead, and not yet back.
     must_rejoin: bool,
-    view: View,
+    view: Rc<View>,
     last_try: Option<MonoTime>,
     last_beat: MonoTime,
 }
 
 impl Membership {
-    pub(crate) const fn view(&self) -> &View {
+    pub(crate) const fn view(&self) -> &Rc<View> {
         &self.view
     }
 
@@ -60,7 +61,7 @@ impl Membership {
     fn refresh(&mut self, host: &impl Host, scope: &Scope, now: MonoTime) -> bool {
         // A view that cannot be refreshed stays as it was: it lags, which is allowed.
         let Ok(refreshed) = run(host, scope, &mut Refresh::new(self.me, now)) else { return false };
-        let earlier = core::mem::replace(&mut self.view, refreshed.view);
+        let earlier = core::mem::replace(&mut self.view, Rc::new(refreshed.view));
         self.view.lost_somebody_since(&earlier)
     }
 

@@ -5,6 +5,7 @@ use crate::host::Host;
 use crate::membership::Membership;
 use crate::queues::Queues;
 use crate::timers::Timers;
+use ballast_core::slots::Secret;
 use ballast_core::time::MonoTime;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ pub struct Services {
     pub(crate) scope: Scope,
     pub(crate) queues: Queues,
     pub(crate) membership: Membership,
+    pub(crate) secret: Option<Secret>,
     pub(crate) timers: Timers,
     /// The stream that each call under way was made for.
     pub(crate) calls: BTreeMap<u32, u32>,
@@ -33,6 +35,7 @@ impl Services {
             scope,
             queues: Queues::default(),
             membership: Membership::default(),
+            secret: None,
             timers: Timers::default(),
             calls: BTreeMap::new(),
             keep_reachable: false,

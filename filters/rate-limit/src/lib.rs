@@ -1,1 +1,194 @@
-//! The rate limit filter.
+//! The rate limit filter: a request comes, [`Admit`] decides, the proxy acts.
+//!
+//! # How
+//!
+//! A request's limits are asked when its headers come, and what was charged is kept in the stream. The answer is told about
+//! the limits on its way out, also if it is this filter's own refusal. The end of the stream settles: permits are
+//! released, and what does not count is refunded. What could not be settled is tried again on the next tick.
+//!
+//! # Limits
+//!
+//! Answers that a filter further in sends directly, past the response callbacks, carry no `RateLimit` headers.
+
+mod metrics;
+mod refusal;
+
+use ballast_core::config::{Mode, OnError};
+use ballast_core::matching::Needs;
+use ballast_core::rate_limit::config::{Config, Denied, HeaderStyle};
+use ballast_core::rate_limit::headers::headers;
+use ballast_core::rate_limit::token_lease::Leases;
+use ballast_core::rate_limit::{
+    Admit, Admitted, Algorithm, Ask, Charges, Decision, Named, Settle, Situation, give_back,
+};
+use ballast_core::time::MonoTime;
+use ballast_host::{Cx, Filter, Flow, Host, HostRandom, Map, ReadPlan, RequestView, StartError};
+use metrics::LimitMetrics;
+
+/// One configuration of the filter in one VM.
+#[derive(Debug)]
+pub struct RateLimit {
+    config: Config,
+    plan: ReadPlan,
+    metrics: Vec<LimitMetrics>,
+    leases: Leases,
+    /// Charges whose settling failed.
+    unsettled: Vec<Charges>,
+    holds_permits: bool,
+}
+
+/// What is remembered about one request.
+#[derive(Debug, Default)]
+pub struct Stream {
+    /// What the limits said, if clients are to be told.
+    decision: Option<Decision>,
+    /// What the end of the request has a say in.
+    charges: Charges,
+    /// The answer's status.
+    status: Option<u16>,
+}
+
+impl Filter for RateLimit {
+    const NAME: &'static str = "rate-limit";
+    type Config = Config;
+    type Stream = Stream;
+
+    fn namespace(config: &Config) -> Option<&str> {
+        config.namespace.as_ref().map(|name| name.as_str())
+    }
+
+    fn start<H: Host>(config: Config, cx: &mut Cx<'_, H>) -> Result<Self, StartError> {
+        let mut needs = Needs::default();
+        config.needs(&mut needs);
+        let metrics = config.limits.iter().map(|limit| LimitMetrics::define(limit.name.as_str(), cx));
+        let concurrency = |algorithm| matches!(algorithm, Algorithm::Concurrency { .. });
+        Ok(Self {
+            plan: ReadPlan::new(&needs),
+            metrics: metrics.collect::<Result<_, _>>()?,
+            leases: Leases::new(),
+            unsettled: Vec::new(),
+            holds_permits: config.limits.iter().any(|limit| concurrency(limit.algorithm)),
+            config,
+        })
+    }
+
+    fn on_request_headers<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, _: bool) -> Flow {
+        if self.config.mode == Mode::Disabled {
+            return Flow::Continue;
+        }
+        let Some(secret) = cx.secret() else { return self.broken(cx) };
+        let request = RequestView::new(cx.host, &self.plan);
+        let asks = self.config.asks(&request, &secret, &mut HostRandom(cx.host));
+        match asks {
+            Ok(asks) if asks.is_empty() => Flow::Continue,
+            Ok(asks) => self.decide(asks, stream, cx),
+            Err(Denied { limit, .. }) => {
+                self.count(limit, |metrics| metrics.limited.add(cx.host, 1));
+                refusal::missing_key(&self.config, limit, cx)
+            }
+        }
+    }
+
+    fn on_response_headers<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, _: bool) -> Flow {
+        if !stream.charges.is_empty() {
+            let status = cx.host.header(Map::ResponseHeaders, ":status");
+            stream.status = status.and_then(|text| core::str::from_utf8(&text).ok()?.parse().ok());
+        }
+        if let Some(decision) = stream.decision.take() {
+            let told = headers(self.config.headers, &decision, |limit| self.config.name_of(limit));
+            let shadow = refusal::shadow_mark(&self.config, &decision);
+            for (name, value) in told.into_iter().chain(shadow) {
+                // An answer whose headers cannot be changed any more goes on without.
+                let _ = cx.host.set_header(Map::ResponseHeaders, name, value.as_bytes());
+            }
+        }
+        Flow::Continue
+    }
+
+    fn on_log<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) {
+        let charges = core::mem::take(&mut stream.charges);
+        if !charges.is_empty() {
+            let settle = self.config.settle(charges, stream.status, &mut self.leases, cx.host.now());
+            self.settle(settle, cx);
+        }
+    }
+
+    fn on_tick<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
+        let now = cx.host.now();
+        self.give_back(cx, now);
+        for charges in core::mem::take(&mut self.unsettled) {
+            // Whatever is in here was to be taken back: no status makes it count.
+            let again = charges.settle(|_| false, &mut self.leases, now);
+            self.settle(again, cx);
+        }
+    }
+
+    fn on_end<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
+        self.give_back(cx, cx.host.now());
+    }
+}
+
+impl RateLimit {
+    fn decide<H: Host>(&mut self, asks: Vec<Ask>, stream: &mut Stream, cx: &mut Cx<'_, H>) -> Flow {
+        let me = if self.holds_permits { cx.member() } else { None };
+        let view = cx.view().clone();
+        let situation = Situation {
+            now: cx.host.now(),
+            me,
+            workers: view.members().count().try_into().unwrap_or(u64::MAX),
+            view,
+            allow_on_error: self.config.on_error == OnError::Allow,
+            name_all: true,
+        };
+        let admit = Admit::new(asks, situation, core::mem::take(&mut self.leases));
+        let Admitted { decision, charges, leases } =
+            cx.run(&mut Named::new(admit, |limit| self.config.name_of(limit)));
+        (self.leases, stream.charges) = (leases, charges);
+        for verdict in &decision.verdicts {
+            self.count(verdict.ask.limit, |metrics| metrics.decided(cx.host, verdict));
+        }
+        let flow =
+            if decision.passes() { Flow::Continue } else { refusal::over_limit(&self.config, &decision, cx) };
+        let told = self.config.headers != HeaderStyle::None || refusal::is_marked(&decision);
+        stream.decision = told.then_some(decision);
+        flow
+    }
+
+    fn count(&self, limit: u16, add: impl FnOnce(&LimitMetrics)) {
+        if let Some(metrics) = self.metrics.get(usize::from(limit)) {
+            add(metrics);
+        }
+    }
+
+    fn settle<H: Host>(&mut self, settle: Settle, cx: &mut Cx<'_, H>) {
+        if settle.is_empty() {
+            return;
+        }
+        let settled = cx.run(&mut Named::new(settle, |limit| self.config.name_of(limit)));
+        for (limit, change) in settled.stored {
+            self.count(limit, |metrics| metrics.keys.add(cx.host, change));
+        }
+        if !settled.failed.is_empty() {
+            self.unsettled.push(settled.failed);
+        }
+    }
+
+    fn give_back<H: Host>(&mut self, cx: &mut Cx<'_, H>, now: MonoTime) {
+        let settle = give_back(&mut self.leases, |limit| self.config.table_of(limit), now);
+        self.settle(settle, cx);
+    }
+
+    /// The shared store does not answer at all.
+    fn broken<H: Host>(&self, cx: &mut Cx<'_, H>) -> Flow {
+        self.metrics.iter().for_each(|metrics| metrics.errors.add(cx.host, 1));
+        match self.config.on_error {
+            OnError::Deny if self.config.mode == Mode::Enforce => refusal::broken(&self.config, cx),
+            _ => Flow::Continue,
+        }
+    }
+}
+
+ballast_host::export_filter!(
+    RateLimit,
+    callbacks: "proxy_on_request_headers,proxy_on_response_headers,proxy_on_log"
+);

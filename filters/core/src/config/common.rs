@@ -36,7 +36,7 @@ const MOST_BYTES: usize = 63;
 /// A rule's name or a namespace: 1 to 63 of `a-z`, `0-9` and `-`. It becomes part of keys, metrics and headers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Name(String);
+pub struct Name(#[cfg_attr(feature = "schema", schemars(regex(pattern = "^[a-z0-9-]{1,63}$")))] String);
 
 impl Name {
     /// The name's text.

@@ -1,5 +1,8 @@
 //! Why a configuration is refused.
 
+/// The most characters of a path, and of a reason.
+const MOST_CHARS: usize = 400;
+
 /// What in a configuration is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -12,8 +15,11 @@ impl ConfigError {
     pub fn new(path: String, reason: String) -> Self {
         let boolean = reason.starts_with("invalid type: boolean");
         let hint = "; YAML reads an unquoted on, off, yes or no as a boolean: put it in quotes";
-        let reason = if boolean { format!("{reason}{hint}") } else { reason };
-        Self { path, reason }
+        let mut reason = bounded(reason);
+        if boolean {
+            reason.push_str(hint);
+        }
+        Self { path: bounded(path), reason }
     }
 
     /// The whole configuration is wrong.
@@ -22,10 +28,18 @@ impl ConfigError {
     }
 }
 
+/// Cut to what a log line holds. A value and a field's name may be as long as the configuration.
+fn bounded(text: String) -> String {
+    match text.char_indices().nth(MOST_CHARS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
 impl core::fmt::Display for ConfigError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self.path.as_str() {
-            "" | "." => f.write_str(&self.reason),
+            "" => f.write_str(&self.reason),
             path => write!(f, "{path}: {}", self.reason),
         }
     }

@@ -43,5 +43,6 @@ fn number(value: f64) -> Value {
         let whole = value as i64;
         return Value::Number(whole.into());
     }
-    Number::from_f64(value).map_or(Value::Null, Value::Number)
+    // JSON has neither infinities nor NaN. As a text such a number is of the wrong type wherever a number belongs.
+    Number::from_f64(value).map_or_else(|| Value::String(value.to_string()), Value::Number)
 }

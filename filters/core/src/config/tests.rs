@@ -37,7 +37,7 @@ fn an_error_names_path_value_and_what_is_allowed() {
     for (text, expected) in [
         (
             r#"{"wait": 100}"#,
-            "wait: invalid type: integer `100`, expected a duration with its unit, like `250ms` (ns, us, ms, s, m, h, d)",
+            "wait: `100` is not a duration, its unit is missing: write it like `250ms` (ns, us, ms, s, m, h, d)",
         ),
         (r#"{"mode": "of"}"#, "mode: unknown variant `of`, expected one of `enforce`, `shadow`, `disabled`"),
         (r#"{"mod": "enforce"}"#, "mod: unknown field `mod`, expected one of `mode`, `wait`, `rules`"),
@@ -49,6 +49,9 @@ fn an_error_names_path_value_and_what_is_allowed() {
             r#"{"rules": [{"name": "a", "most": -1}]}"#,
             "rules[0].most: invalid value: integer `-1`, expected u32",
         ),
+        (r#"{"mode": null}"#, "mode: invalid type: null, expected string or map"),
+        (r#"{"wait": "1s", "wait": "2s"}"#, "duplicate field `wait` at line 1 column 21"),
+        (r#"{"wait": "1s""#, "EOF while parsing an object at line 1 column 13"),
         ("[]", "a configuration is a JSON object or a google.protobuf.Struct"),
         ("{} {}", "trailing characters at line 1 column 4"),
     ] {
@@ -82,6 +85,15 @@ fn a_struct_reads_like_the_same_json() {
     assert_eq!(parse::<Sample>(&config.encode_to_vec()), parse::<Sample>(json.as_bytes()));
     let fraction = of([("wait", Kind::NumberValue(5.5))]);
     assert!(parse::<Sample>(&fraction.encode_to_vec()).unwrap_err().to_string().starts_with("wait: "));
+}
+
+#[test]
+fn a_long_value_does_not_make_a_long_error() {
+    let value = "é".repeat(100_000);
+    for text in [format!(r#"{{"mode": "{value}"}}"#), format!(r#"{{"{value}": 1}}"#)] {
+        let error = error(&text);
+        assert!(error.chars().count() < 1_000 && error.ends_with('…'), "{} bytes", error.len());
+    }
 }
 
 #[test]

@@ -29,25 +29,38 @@ impl Problem {
     }
 }
 
-/// Whether a client that sent this `accept` header (`None`: none) takes problem details. Whoever takes any JSON does, and
-/// whoever takes anything.
+/// Whether a client that sent this `accept` header (`None`: none) takes problem details.
+///
+/// The most specific range decides (RFC 9110, section 12.5.1). Whoever takes JSON takes problem details too, unless it
+/// refuses them by name.
 pub fn accepts_problem(accept: Option<&[u8]>) -> bool {
     let Some(accept) = accept else { return true };
-    let taken = [Problem::MEDIA_TYPE, "application/json", "application/*", "*/*"];
-    accept.split(|byte| *byte == b',').any(|range| {
-        let mut parameters = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-        let kind = parameters.next().unwrap_or_default();
-        let refused =
-            parameters.any(|parameter| matches!(parameter, b"q=0" | b"q=0.0" | b"q=0.00" | b"q=0.000"));
-        !refused && taken.iter().any(|taken| kind.eq_ignore_ascii_case(taken.as_bytes()))
-    })
+    let ranges = || accept.split(|byte| *byte == b',').map(range);
+    let of = |kind: &str| ranges().find(|(range, _)| range.eq_ignore_ascii_case(kind.as_bytes()));
+    let json = of("application/json").is_some_and(|(_, taken)| taken);
+    match of(Problem::MEDIA_TYPE) {
+        Some((_, taken)) => taken,
+        None => json || of("application/*").or_else(|| of("*/*")).is_some_and(|(_, taken)| taken),
+    }
+}
+
+/// A media range, and whether its weight is above zero.
+fn range(text: &[u8]) -> (&[u8], bool) {
+    let mut parts = text.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    let kind = parts.next().unwrap_or_default();
+    let is_zero = |part: &[u8]| match part {
+        [b'q' | b'Q', b'=', weight @ ..] => weight.iter().all(|byte| matches!(byte, b'0' | b'.')),
+        _ => false,
+    };
+    (kind, !parts.any(is_zero))
 }
 
 /// Whether a request with this `content-type` is a gRPC call.
 pub fn is_grpc(content_type: Option<&[u8]>) -> bool {
     let Some(kind) = content_type else { return false };
+    // A content subtype or parameters may follow; `application/grpc-web` is another protocol.
     kind.strip_prefix(b"application/grpc")
-        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+        .is_some_and(|rest| matches!(rest.trim_ascii_start().first(), None | Some(b'+' | b';')))
 }
 
 #[cfg(test)]
@@ -74,6 +87,13 @@ mod tests {
             (Some("Application/JSON; q=0.5"), true),
             (Some("text/html"), false),
             (Some("application/problem+json;q=0"), false),
+            (Some("*/*, application/problem+json; Q=0.000"), false),
+            (Some("application/json, application/problem+json;q=0"), false),
+            (Some("application/*;q=0, */*"), false),
+            (Some("application/*;q=0, application/json"), true),
+            (Some("application/problem+json;q=0.001"), true),
+            (Some("text/html, */*;q=0.1"), true),
+            (Some("application/problem+jsonp"), false),
             (Some(""), false),
         ] {
             assert_eq!(accepts_problem(accept.map(str::as_bytes)), expected, "{accept:?}");
@@ -86,6 +106,9 @@ mod tests {
             (Some("application/grpc"), true),
             (Some("application/grpc+proto"), true),
             (Some("application/grpc;charset=utf-8"), true),
+            (Some("application/grpc ; charset=utf-8"), true),
+            (Some("application/grpcx"), false),
+            (Some("text/application/grpc"), false),
             (Some("application/grpc-web"), false),
             (Some("application/json"), false),
             (None, false),

@@ -6,8 +6,8 @@ use core::time::Duration;
 
 /// Whole seconds for a `Retry-After` header (RFC 9110, section 10.2.3): at least 1.
 ///
-/// Never earlier than the truth: rounded up, then moved later by up to `jitter` of the wait, and by up to a second at the least
-/// where there is any jitter, so that clients which were refused together do not come back together.
+/// Never earlier than the truth: rounded up, then moved later by up to `jitter` of the wait. Where there is any jitter
+/// it is a second or more, so that clients which were refused together do not come back together.
 pub fn retry_after_seconds(wait: Duration, jitter: Share, random: &mut impl Random) -> u64 {
     let whole = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
     if jitter == Share::NONE {

@@ -1,7 +1,7 @@
 //! A client's address.
 
-use crate::matching::{Needs, Property, Request};
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use crate::matching::{HeaderName, Needs, Property, Request};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -14,8 +14,9 @@ struct RawAddress {
     ipv4_prefix: u8,
     /// Leading bits of an IPv6 address that count, 1 to 128. 64 by default: that is what one customer gets.
     ipv6_prefix: u8,
-    /// Take the address from this header instead of the proxy's own idea of the client.
-    header: Option<String>,
+    /// Take the address from this header instead of the proxy's own idea of the client. It must be one whose lines the
+    /// proxy joins, which Envoy does for `x-forwarded-for`, or one that a proxy in front overwrites.
+    header: Option<HeaderName>,
     /// Which address of the header, counted from its right end: 1 is what the nearest trusted proxy has added.
     trusted_hops: Option<u8>,
 }
@@ -26,13 +27,13 @@ impl Default for RawAddress {
     }
 }
 
-/// A valid [`RawAddress`].
+/// Which address a client is known by, and how much of it counts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "RawAddress")]
 pub struct ClientAddress {
     ipv4_prefix: u8,
     ipv6_prefix: u8,
-    header: Option<(String, usize)>,
+    header: Option<(HeaderName, usize)>,
 }
 
 impl Default for ClientAddress {
@@ -46,7 +47,7 @@ impl ClientAddress {
     pub fn network(&self, request: &impl Request) -> Option<IpNet> {
         let address = match &self.header {
             None => source_address(request)?,
-            Some((name, hops)) => forwarded_address(&request.header(name)?, *hops)?,
+            Some((name, hops)) => forwarded_address(&request.header(name.as_str())?, *hops)?,
         };
         let prefix = if address.is_ipv4() { self.ipv4_prefix } else { self.ipv6_prefix };
         IpNet::new(address, prefix).ok().map(|network| network.trunc())
@@ -56,7 +57,7 @@ impl ClientAddress {
     pub fn needs(&self, needs: &mut Needs) {
         match &self.header {
             None => needs.property(Property::SourceAddress),
-            Some((name, _)) => needs.header(name),
+            Some((name, _)) => needs.header(name.as_str()),
         }
     }
 }
@@ -70,27 +71,27 @@ pub fn source_address(request: &impl Request) -> Option<IpAddr> {
 
 /// The address that is `hops` from the right end of a list.
 fn forwarded_address(list: &[u8], hops: usize) -> Option<IpAddr> {
-    let text = core::str::from_utf8(list).ok()?;
-    parse(text.rsplit(',').nth(hops.checked_sub(1)?)?.trim())
+    // Only this element must be text: the others may be anything, since clients write them.
+    let element = list.rsplit(|byte| *byte == b',').nth(hops.checked_sub(1)?)?;
+    parse(core::str::from_utf8(element.trim_ascii()).ok()?)
 }
 
-/// An address with or without port.
+/// An address with or without port, an IPv6 address with or without brackets.
 fn parse(text: &str) -> Option<IpAddr> {
-    let address = text.parse::<SocketAddr>().map(|socket| socket.ip()).or_else(|_| text.parse()).ok()?;
+    let with_port = || text.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::from);
+    let address = with_port().or_else(bracketed).or_else(|| text.parse().ok())?;
     Some(address.to_canonical())
 }
 
-/// The bytes of a network, its length among them.
-pub(super) fn bytes(network: IpNet) -> ([u8; 16], usize, u8) {
-    match network.addr() {
-        IpAddr::V4(address) => (pad(address), 4, network.prefix_len()),
-        IpAddr::V6(address) => (Ipv6Addr::octets(&address), 16, network.prefix_len()),
-    }
-}
-
-fn pad(address: Ipv4Addr) -> [u8; 16] {
-    let [a, b, c, d] = address.octets();
-    [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+/// A network as bytes: its address (4 or 16 of them) and its length.
+pub(super) fn bytes(network: IpNet) -> Vec<u8> {
+    let mut bytes = match network.addr() {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    bytes.push(network.prefix_len());
+    bytes
 }
 
 impl TryFrom<RawAddress> for ClientAddress {
@@ -106,7 +107,7 @@ impl TryFrom<RawAddress> for ClientAddress {
         }
         let header = match (header, trusted_hops) {
             (None, None) => None,
-            (Some(name), Some(hops)) if hops > 0 => Some((crate::matching::header_name(&name)?, hops.into())),
+            (Some(name), Some(hops)) if hops > 0 => Some((name, hops.into())),
             (Some(_), _) => {
                 return Err("trusted_hops: must be at least 1 with header: which of its addresses is true?"
                     .to_owned());
@@ -162,8 +163,16 @@ mod tests {
         };
         assert_eq!(forwarded(1, "203.0.113.9, 192.0.2.7").as_deref(), Some("192.0.2.7/32"));
         assert_eq!(forwarded(2, "6.6.6.6, 203.0.113.9,192.0.2.7").as_deref(), Some("203.0.113.9/32"));
+        let forged = Sample::get("/").with("x-forwarded-for", b"\xff, 192.0.2.7");
+        let nearest = r#"{"header": "x-forwarded-for", "trusted_hops": 1}"#;
+        assert_eq!(network(nearest, &forged).as_deref(), Some("192.0.2.7/32"));
         assert_eq!(forwarded(3, "203.0.113.9, 192.0.2.7"), None, "too few hops");
-        assert_eq!(forwarded(1, "unknown"), None);
+        assert_eq!(forwarded(1, "2001:db8::1").as_deref(), Some("2001:db8::/64"));
+        assert_eq!(forwarded(1, "[2001:db8::1]").as_deref(), Some("2001:db8::/64"));
+        assert_eq!(forwarded(1, "[2001:db8::1]:443").as_deref(), Some("2001:db8::/64"));
+        for list in ["unknown", "", "192.0.2.7,", "1.2.3", "[192.0.2.7]", "192.0.2.7 198.51.100.1"] {
+            assert_eq!(forwarded(1, list), None, "{list:?}");
+        }
     }
 
     #[test]

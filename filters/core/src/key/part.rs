@@ -1,7 +1,7 @@
 //! The parts of a key.
 
 use super::address::{self, ClientAddress};
-use crate::matching::{Needs, Property, Request, header_name, without_port, without_query};
+use crate::matching::{HeaderName, Needs, Property, Request, Text, host_of, without_query};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -45,11 +45,11 @@ enum KeyPart {
     /// The client's address, or a prefix of it.
     ClientAddress(ClientAddress),
     /// A header's value.
-    Header(String),
-    /// A parameter of the query, decoded.
-    Query(String),
+    Header(HeaderName),
+    /// A parameter of the query, decoded as forms are: `+` is a space.
+    Query(Text),
     /// A cookie's value.
-    Cookie(String),
+    Cookie(Text),
     /// The path without its query.
     Path,
     /// The method.
@@ -63,13 +63,20 @@ enum KeyPart {
     /// The URI in the peer's certificate.
     PeerIdentity,
     /// Anything else that the proxy knows, by its path.
-    Property(Vec<String>),
+    Property(
+        #[serde(deserialize_with = "property")]
+        #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+        Property,
+    ),
     /// Always the same: tells apart rules that share a namespace.
     Constant(String),
 }
 
-const PRESENT: u8 = 1;
-const MISSING: u8 = 0;
+/// Marks the kind of a missing part.
+const MISSING: u8 = 0x80;
+
+/// What is written as an object, since it needs a value.
+const WITH_VALUE: [&str; 5] = ["header", "query", "cookie", "property", "constant"];
 
 impl KeySpec {
     /// Whether all requests are counted together.
@@ -87,12 +94,12 @@ impl KeySpec {
         for Part(part) in &self.0 {
             match part.value(request) {
                 Some(value) => {
-                    material.push(PRESENT);
+                    material.push(part.kind());
                     material.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
                     material.extend_from_slice(&value);
                 }
                 None => {
-                    material.push(MISSING);
+                    material.push(part.kind() | MISSING);
                     missing = missing.or_else(|| Some(MissingPart(part.to_string())));
                 }
             }
@@ -105,7 +112,7 @@ impl KeySpec {
         for Part(part) in &self.0 {
             match part {
                 KeyPart::ClientAddress(address) => address.needs(needs),
-                KeyPart::Header(name) => needs.header(name),
+                KeyPart::Header(name) => needs.header(name.as_str()),
                 KeyPart::Query(_) | KeyPart::Path => needs.header(":path"),
                 KeyPart::Cookie(_) => needs.header("cookie"),
                 KeyPart::Method => needs.header(":method"),
@@ -113,7 +120,7 @@ impl KeySpec {
                 KeyPart::Route => needs.property(Property::RouteName),
                 KeyPart::Cluster => needs.property(Property::ClusterName),
                 KeyPart::PeerIdentity => needs.property(Property::PeerIdentity),
-                KeyPart::Property(path) => needs.property(Property::Path(path.clone())),
+                KeyPart::Property(property) => needs.property(property.clone()),
                 KeyPart::Constant(_) => {}
             }
         }
@@ -121,60 +128,66 @@ impl KeySpec {
 }
 
 impl KeyPart {
-    /// With its header's name as the proxy keeps it, and nothing empty.
-    fn checked(self) -> Result<Self, String> {
+    /// A number for its kind, below [`MISSING`].
+    const fn kind(&self) -> u8 {
         match self {
-            Self::Header(name) => header_name(&name).map(Self::Header),
-            Self::Query(name) | Self::Cookie(name) if name.is_empty() => {
-                Err("a name cannot be empty".to_owned())
-            }
-            Self::Property(path) if path.is_empty() || path.iter().any(String::is_empty) => {
-                Err("property: write its path as a list, like [source, port]".to_owned())
-            }
-            part => Ok(part),
+            Self::ClientAddress(_) => 1,
+            Self::Header(_) => 2,
+            Self::Query(_) => 3,
+            Self::Cookie(_) => 4,
+            Self::Path => 5,
+            Self::Method => 6,
+            Self::Host => 7,
+            Self::Route => 8,
+            Self::Cluster => 9,
+            Self::PeerIdentity => 10,
+            Self::Property(_) => 11,
+            Self::Constant(_) => 12,
         }
     }
 
     fn value<'r>(&'r self, request: &'r impl Request) -> Option<Cow<'r, [u8]>> {
         match self {
-            Self::ClientAddress(config) => {
-                let (octets, length, prefix) = address::bytes(config.network(request)?);
-                let mut value = octets.get(..length)?.to_vec();
-                value.push(prefix);
-                Some(value.into())
-            }
-            Self::Header(name) => request.header(name),
-            Self::Query(name) => query(&request.header(":path")?, name).map(Cow::Owned),
-            Self::Cookie(name) => cookie(&request.header("cookie")?, name).map(Cow::Owned),
+            Self::ClientAddress(config) => Some(address::bytes(config.network(request)?).into()),
+            Self::Header(name) => request.header(name.as_str()),
+            Self::Query(Text(name)) => query(&request.header(":path")?, name).map(Cow::Owned),
+            Self::Cookie(Text(name)) => cookie(&request.header("cookie")?, name).map(Cow::Owned),
             Self::Path => Some(without_query(&request.header(":path")?).to_vec().into()),
             Self::Method => request.header(":method"),
-            Self::Host => Some(without_port(&request.header(":authority")?).to_ascii_lowercase().into()),
-            Self::Route => request.property(&Property::RouteName),
-            Self::Cluster => request.property(&Property::ClusterName),
-            Self::PeerIdentity => request.property(&Property::PeerIdentity),
-            Self::Property(path) => request.property(&Property::Path(path.clone())),
+            Self::Host => Some(host_of(&request.header(":authority")?).into()),
+            Self::Route => known(request, &Property::RouteName),
+            Self::Cluster => known(request, &Property::ClusterName),
+            Self::PeerIdentity => known(request, &Property::PeerIdentity),
+            Self::Property(property) => request.property(property),
             Self::Constant(text) => Some(text.as_bytes().into()),
         }
     }
 }
 
+/// A property that is not empty.
+fn known<'r>(request: &'r impl Request, property: &Property) -> Option<Cow<'r, [u8]>> {
+    request.property(property).filter(|value| !value.is_empty())
+}
+
 /// The first parameter of this name, decoded.
 fn query(path: &[u8], name: &str) -> Option<Vec<u8>> {
     let at = path.iter().position(|byte| *byte == b'?')?;
-    let query = path.get(at + 1..)?;
-    let pairs =
-        query.split(|byte| *byte == b'&').map(|pair| match pair.iter().position(|byte| *byte == b'=') {
-            Some(equals) => {
-                (pair.get(..equals).unwrap_or_default(), pair.get(equals + 1..).unwrap_or_default())
-            }
-            None => (pair, Default::default()),
-        });
-    let mut found = pairs.filter(|(key, _)| *decoded(key) == *name.as_bytes());
-    found.next().map(|(_, value)| decoded(value).into_owned())
+    let mut pairs = path.get(at + 1..)?.split(|byte| *byte == b'&').map(|pair| {
+        let mut halves = pair.splitn(2, |byte| *byte == b'=');
+        (halves.next().unwrap_or_default(), halves.next().unwrap_or_default())
+    });
+    let (_, value) = pairs.find(|(key, _)| decoded(key).eq(name.bytes()))?;
+    Some(decoded(value).collect())
 }
 
-fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
-    percent_encoding::percent_decode(text).into()
+/// All spellings of a value are the same value, or a client would have a key for each.
+fn decoded(text: &[u8]) -> impl Iterator<Item = u8> {
+    // `+` first: `%2B` is a plus, and no space.
+    let parts = text.split(|byte| *byte == b'+').enumerate();
+    parts.flat_map(|(index, part)| {
+        let space = (index > 0).then_some(b' ');
+        space.into_iter().chain(percent_encoding::percent_decode(part))
+    })
 }
 
 /// The first cookie of this name.
@@ -189,19 +202,28 @@ impl fmt::Display for KeyPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ClientAddress(_) => f.write_str("client address"),
-            Self::Header(name) => write!(f, "header {name}"),
-            Self::Query(name) => write!(f, "query parameter {name}"),
-            Self::Cookie(name) => write!(f, "cookie {name}"),
+            Self::Header(name) => write!(f, "header {}", name.as_str()),
+            Self::Query(Text(name)) => write!(f, "query parameter {name}"),
+            Self::Cookie(Text(name)) => write!(f, "cookie {name}"),
             Self::Path => f.write_str("path"),
             Self::Method => f.write_str("method"),
             Self::Host => f.write_str("host"),
             Self::Route => f.write_str("route name"),
             Self::Cluster => f.write_str("cluster"),
             Self::PeerIdentity => f.write_str("peer identity"),
-            Self::Property(path) => write!(f, "property {}", path.join(".")),
+            Self::Property(Property::Path(path)) => write!(f, "property {}", path.join(".")),
+            Self::Property(_) => f.write_str("property"),
             Self::Constant(_) => f.write_str("constant"),
         }
     }
+}
+
+fn property<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Property, D::Error> {
+    let path = Vec::<String>::deserialize(deserializer)?;
+    if path.is_empty() || path.iter().any(String::is_empty) {
+        return Err(D::Error::custom("a property is written as a list, like [source, port]"));
+    }
+    Ok(Property::Path(path))
 }
 
 impl<'de> Deserialize<'de> for Part {
@@ -219,12 +241,14 @@ impl<'de> Deserialize<'de> for Part {
                 if word == "client_address" {
                     return Ok(Part(KeyPart::ClientAddress(ClientAddress::default())));
                 }
+                if WITH_VALUE.contains(&word) {
+                    return Err(E::custom(format!("`{word}` needs a value: write `{{ {word}: … }}`")));
+                }
                 KeyPart::deserialize(serde::de::value::StrDeserializer::new(word)).map(Part)
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Part, A::Error> {
-                let part = KeyPart::deserialize(MapAccessDeserializer::new(map))?;
-                part.checked().map(Part).map_err(A::Error::custom)
+                KeyPart::deserialize(MapAccessDeserializer::new(map)).map(Part)
             }
         }
 

@@ -1,7 +1,9 @@
 //! All conditions of a rule together.
 
+use super::host::{Host, host_of};
 use super::pattern::{Pattern, RawPattern};
 use super::request::{Needs, Property, Request};
+use super::text::{HeaderName, Method, Text};
 use serde::Deserialize;
 
 /// Whether traffic comes in to the workload or goes out from it.
@@ -31,17 +33,17 @@ impl Direction {
 #[serde(default, deny_unknown_fields)]
 struct RawMatcher {
     /// One of these methods.
-    methods: Option<Vec<String>>,
+    methods: Option<Vec<Method>>,
     /// The path without its query.
     path: Option<Pattern>,
     /// One of these hosts, without port; `*.example.com` is every host below `example.com`.
-    hosts: Option<Vec<String>>,
+    hosts: Option<Vec<Host>>,
     /// All of these headers.
-    headers: Vec<RawHeader>,
+    headers: Vec<HeaderRule>,
     /// The name of the route.
-    route: Option<String>,
+    route: Option<Text>,
     /// The cluster that the route leads to.
-    cluster: Option<String>,
+    cluster: Option<Text>,
     /// A text in the route's metadata.
     route_metadata: Option<RawMetadata>,
     /// Which way the listener is turned.
@@ -53,10 +55,15 @@ struct RawMatcher {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RawHeader {
-    name: String,
+    /// Its name.
+    name: HeaderName,
+    /// The whole value.
     exact: Option<String>,
+    /// The beginning of the value.
     prefix: Option<String>,
+    /// An expression that matches the whole value.
     regex: Option<String>,
+    /// Whether the request has it at all.
     present: Option<bool>,
 }
 
@@ -65,27 +72,31 @@ struct RawHeader {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RawMetadata {
-    namespace: String,
-    key: String,
-    exact: String,
+    /// The namespace of the filter metadata, such as `ballast`.
+    namespace: Text,
+    /// The key in it.
+    key: Text,
+    /// The whole value.
+    exact: Text,
 }
 
 /// Compiled conditions.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(try_from = "RawMatcher")]
 pub struct Matcher {
-    methods: Option<Vec<String>>,
+    methods: Option<Vec<Method>>,
     path: Option<Pattern>,
     hosts: Option<Vec<Host>>,
-    headers: Vec<(String, HeaderTest)>,
+    headers: Vec<HeaderRule>,
     properties: Vec<(Property, Vec<u8>)>,
 }
 
-#[derive(Clone, Debug)]
-enum Host {
-    Exact(String),
-    /// Everything that ends so: with the dot.
-    Below(String),
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "RawHeader"))]
+#[serde(try_from = "RawHeader")]
+struct HeaderRule {
+    name: HeaderName,
+    test: HeaderTest,
 }
 
 #[derive(Clone, Debug)]
@@ -100,7 +111,7 @@ impl Matcher {
         self.methods.as_ref().is_none_or(|methods| is_one_of(methods, request))
             && self.path.as_ref().is_none_or(|path| path_matches(path, request))
             && self.hosts.as_ref().is_none_or(|hosts| host_matches(hosts, request))
-            && self.headers.iter().all(|(name, test)| test.holds(request.header(name).as_deref()))
+            && self.headers.iter().all(|rule| rule.test.holds(request.header(rule.name.as_str()).as_deref()))
             && self
                 .properties
                 .iter()
@@ -115,7 +126,7 @@ impl Matcher {
             (self.hosts.is_some(), ":authority"),
         ];
         pseudo.iter().filter(|(asked, _)| *asked).for_each(|(_, name)| needs.header(name));
-        self.headers.iter().for_each(|(name, _)| needs.header(name));
+        self.headers.iter().for_each(|rule| needs.header(rule.name.as_str()));
         self.properties.iter().for_each(|(property, _)| needs.property(property.clone()));
     }
 }
@@ -129,8 +140,10 @@ impl HeaderTest {
     }
 }
 
-fn is_one_of(methods: &[String], request: &impl Request) -> bool {
-    request.header(":method").is_some_and(|method| methods.iter().any(|wanted| wanted.as_bytes() == &*method))
+fn is_one_of(methods: &[Method], request: &impl Request) -> bool {
+    request
+        .header(":method")
+        .is_some_and(|method| methods.iter().any(|Method(wanted)| wanted.as_bytes() == &*method))
 }
 
 fn path_matches(pattern: &Pattern, request: &impl Request) -> bool {
@@ -142,23 +155,10 @@ pub(crate) fn without_query(path: &[u8]) -> &[u8] {
     path.split(|byte| *byte == b'?').next().unwrap_or(path)
 }
 
-/// An authority without its port. The brackets of an IPv6 address keep its colons apart from that of the port.
-pub(crate) fn without_port(authority: &[u8]) -> &[u8] {
-    match authority.iter().rposition(|byte| *byte == b':') {
-        Some(colon) if !authority.get(colon..).is_some_and(|rest| rest.contains(&b']')) => {
-            authority.get(..colon).unwrap_or(authority)
-        }
-        _ => authority,
-    }
-}
-
 fn host_matches(hosts: &[Host], request: &impl Request) -> bool {
     let Some(authority) = request.header(":authority") else { return false };
-    let host = without_port(&authority).to_ascii_lowercase();
-    hosts.iter().any(|wanted| match wanted {
-        Host::Exact(name) => host == name.as_bytes(),
-        Host::Below(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_bytes()),
-    })
+    let host = host_of(&authority);
+    hosts.iter().any(|wanted| wanted.matches(&host))
 }
 
 impl TryFrom<RawMatcher> for Matcher {
@@ -166,80 +166,50 @@ impl TryFrom<RawMatcher> for Matcher {
 
     fn try_from(raw: RawMatcher) -> Result<Self, String> {
         let mut properties = Vec::new();
-        properties.extend(raw.route.map(|name| (Property::RouteName, name.into_bytes())));
-        properties.extend(raw.cluster.map(|name| (Property::ClusterName, name.into_bytes())));
+        properties.extend(raw.route.map(|Text(name)| (Property::RouteName, name.into_bytes())));
+        properties.extend(raw.cluster.map(|Text(name)| (Property::ClusterName, name.into_bytes())));
         properties.extend(raw.direction.map(|way| (Property::Direction, way.wire().to_vec())));
         properties.extend(raw.route_metadata.map(|metadata| {
-            (Property::RouteMetadata(vec![metadata.namespace, metadata.key]), metadata.exact.into_bytes())
+            (
+                Property::RouteMetadata(vec![metadata.namespace.0, metadata.key.0]),
+                metadata.exact.0.into_bytes(),
+            )
         }));
         Ok(Self {
-            methods: raw.methods.map(methods).transpose()?,
+            methods: filled("methods", raw.methods)?,
             path: raw.path,
-            hosts: raw.hosts.map(hosts).transpose()?,
-            headers: raw.headers.into_iter().map(header).collect::<Result<_, _>>()?,
+            hosts: filled("hosts", raw.hosts)?,
+            headers: raw.headers,
             properties,
         })
     }
 }
 
-fn methods(methods: Vec<String>) -> Result<Vec<String>, String> {
-    let wrong = methods
-        .iter()
-        .find(|method| method.is_empty() || method.bytes().any(|byte| !byte.is_ascii_uppercase()));
-    match wrong {
-        Some(method) => Err(format!("methods: `{method}` is not a method: write it in capitals, like GET")),
-        None if methods.is_empty() => Err("methods: an empty list matches nothing: leave it out".to_owned()),
-        None => Ok(methods),
+fn filled<T>(field: &str, list: Option<Vec<T>>) -> Result<Option<Vec<T>>, String> {
+    match list {
+        Some(list) if list.is_empty() => Err(format!("{field}: an empty list matches nothing: leave it out")),
+        list => Ok(list),
     }
 }
 
-fn hosts(hosts: Vec<String>) -> Result<Vec<Host>, String> {
-    if hosts.is_empty() {
-        return Err("hosts: an empty list matches nothing: leave it out".to_owned());
-    }
-    hosts.into_iter().map(host).collect()
-}
+impl TryFrom<RawHeader> for HeaderRule {
+    type Error = String;
 
-fn host(text: String) -> Result<Host, String> {
-    let text = text.to_ascii_lowercase();
-    let (name, below) = text.strip_prefix('*').map_or((text.as_str(), false), |rest| (rest, true));
-    let wrong =
-        name.is_empty() || name.contains('*') || name.contains('/') || (below && !name.starts_with('.'));
-    if wrong {
-        return Err(format!("hosts: `{text}` is not a host: write `shop.example` or `*.shop.example`"));
+    fn try_from(raw: RawHeader) -> Result<Self, String> {
+        let patterns = [
+            raw.exact.map(RawPattern::Exact),
+            raw.prefix.map(RawPattern::Prefix),
+            raw.regex.map(RawPattern::Regex),
+        ];
+        let patterns = patterns.into_iter().flatten().map(Pattern::try_from);
+        let mut tests =
+            patterns.map(|pattern| pattern.map(HeaderTest::Matches)).collect::<Result<Vec<_>, _>>()?;
+        tests.extend(raw.present.map(HeaderTest::Present));
+        match (tests.pop(), tests.is_empty()) {
+            (Some(test), true) => Ok(Self { name: raw.name, test }),
+            _ => Err(format!("`{}` needs exactly one of exact, prefix, regex, present", raw.name.as_str())),
+        }
     }
-    Ok(if below { Host::Below(name.to_owned()) } else { Host::Exact(name.to_owned()) })
-}
-
-fn header(raw: RawHeader) -> Result<(String, HeaderTest), String> {
-    let name = header_name(&raw.name)?;
-    let patterns = [
-        raw.exact.map(RawPattern::Exact),
-        raw.prefix.map(RawPattern::Prefix),
-        raw.regex.map(RawPattern::Regex),
-    ];
-    let mut tests: Vec<HeaderTest> = Vec::new();
-    for pattern in patterns.into_iter().flatten() {
-        tests.push(HeaderTest::Matches(Pattern::try_from(pattern)?));
-    }
-    tests.extend(raw.present.map(HeaderTest::Present));
-    match (tests.pop(), tests.is_empty()) {
-        (Some(test), true) => Ok((name, test)),
-        _ => Err(format!("headers: `{name}` needs exactly one of exact, prefix, regex, present")),
-    }
-}
-
-/// A header's name in lower case, as the proxy keeps it.
-///
-/// # Errors
-///
-/// It is empty or has other characters than a header's name may have (RFC 9110, section 5.6.2), or is a pseudo header.
-pub(crate) fn header_name(name: &str) -> Result<String, String> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(allowed) {
-        return Err(format!("`{name}` is not the name of a header"));
-    }
-    Ok(name.to_ascii_lowercase())
 }
 
 #[cfg(feature = "schema")]

@@ -1,5 +1,6 @@
 //! How one value is matched.
 
+use super::text::Text;
 use regex_lite::{Regex, RegexBuilder};
 use serde::Deserialize;
 
@@ -27,7 +28,7 @@ pub enum Pattern {
     Exact(String),
     /// The beginning of the value.
     Prefix(String),
-    /// An expression that matches the whole value.
+    /// An expression that matches the whole value; what is not UTF-8 in it counts as U+FFFD.
     Regex(Regex),
 }
 
@@ -37,7 +38,7 @@ impl Pattern {
         match self {
             Self::Exact(text) => value == text.as_bytes(),
             Self::Prefix(text) => value.starts_with(text.as_bytes()),
-            Self::Regex(regex) => core::str::from_utf8(value).is_ok_and(|text| regex.is_match(text)),
+            Self::Regex(regex) => regex.is_match(&String::from_utf8_lossy(value)),
         }
     }
 }
@@ -46,26 +47,23 @@ impl TryFrom<RawPattern> for Pattern {
     type Error = String;
 
     fn try_from(raw: RawPattern) -> Result<Self, String> {
-        let filled = |text: String| {
-            if text.is_empty() {
-                Err("an empty pattern would match by accident: leave it out".to_owned())
-            } else {
-                Ok(text)
-            }
-        };
         match raw {
-            RawPattern::Exact(text) => filled(text).map(Self::Exact),
-            RawPattern::Prefix(text) => filled(text).map(Self::Prefix),
-            RawPattern::Regex(text) => {
-                let text = filled(text)?;
-                let whole = format!("^(?:{text})$");
-                let regex = RegexBuilder::new(&whole).size_limit(MOST_REGEX_BYTES).build();
-                regex
-                    .map(Self::Regex)
-                    .map_err(|error| format!("`{text}` is not a regular expression: {error}"))
-            }
+            RawPattern::Exact(text) => Text::try_from(text).map(|Text(text)| Self::Exact(text)),
+            RawPattern::Prefix(text) => Text::try_from(text).map(|Text(text)| Self::Prefix(text)),
+            RawPattern::Regex(text) => return whole(text).map(Self::Regex),
         }
+        .map_err(str::to_owned)
     }
+}
+
+/// An expression that matches whole values only.
+fn whole(text: String) -> Result<Regex, String> {
+    let Text(text) = Text::try_from(text)?;
+    let compiled = |text: &str| RegexBuilder::new(text).size_limit(MOST_REGEX_BYTES).build();
+    // Alone first: `a)|(b` is no expression, but would become one, without its anchors, between parentheses.
+    compiled(&text)
+        .and_then(|_| compiled(&format!("^(?:{text})$")))
+        .map_err(|error| format!("`{text}` is not a regular expression: {error}"))
 }
 
 #[cfg(feature = "schema")]

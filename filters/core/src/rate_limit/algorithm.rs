@@ -171,6 +171,28 @@ impl Algorithm {
     }
 }
 
+impl Algorithm {
+    /// Adds one permit again that was taken under the first identity, under the second. With it, by how many permits
+    /// more are in flight than allowed. `None`: this limit has no permits.
+    pub(super) fn readopt(
+        &self,
+        bytes: Option<&[u8]>,
+        client: Fingerprint,
+        (before, me): (Member, Member),
+        view: &View,
+        now: MonoTime,
+    ) -> Option<(Vec<u8>, Put, u32)> {
+        let Self::Concurrency { most } = self else { return None };
+        let mut over = 0;
+        let (value, put) = change(bytes, client, now, |old: Option<&InFlight>| {
+            let mut holders = old.map(|in_flight| in_flight.0.clone()).unwrap_or_default();
+            over = holders.readopt(before, me, 1, view).saturating_sub(*most);
+            Some(InFlight(holders))
+        })?;
+        Some((value, put, over))
+    }
+}
+
 fn acquire(old: Option<&InFlight>, me: Member, most: u32, view: &View) -> Outcome<InFlight, Member> {
     let mut holders = old.map(|in_flight| in_flight.0.clone()).unwrap_or_default();
     match holders.acquire(me, most, view) {

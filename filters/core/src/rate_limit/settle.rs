@@ -17,6 +17,12 @@ pub struct Charge {
     pub(super) from_lease: bool,
 }
 
+impl Charge {
+    pub(super) const fn key(&self) -> SetKey {
+        SetKey { limit: self.client.limit, set: self.set }
+    }
+}
+
 /// The charges of one request that its end has a say in. Settling consumes them, so nothing is given back twice.
 #[must_use = "permits are released and charges refunded by settling"]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -29,6 +35,14 @@ impl Charges {
 
     pub(super) fn into_inner(self) -> Vec<Charge> {
         self.0
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&Charge> {
+        self.0.get(at)
+    }
+
+    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Charge> {
+        self.0.get_mut(at)
     }
 
     /// Whether the end of the request has nothing to do.
@@ -106,7 +120,7 @@ impl Settle {
     /// Reads the set of the current charge, or ends.
     fn read(&mut self) -> Step<SetKey, Settled> {
         match self.charges.get(self.at) {
-            Some(charge) => Step::Get(SetKey { limit: charge.client.limit, set: charge.set }),
+            Some(charge) => Step::Get(charge.key()),
             None => Step::Done(core::mem::take(&mut self.settled)),
         }
     }
@@ -126,8 +140,7 @@ impl Settle {
         match charge.algorithm.take_back(bytes, charge.client.fingerprint, charge.taken, self.now) {
             Some((value, put)) => {
                 self.storing = put.stored;
-                let key = SetKey { limit: charge.client.limit, set: charge.set };
-                Step::Swap { key, version, value }
+                Step::Swap { key: charge.key(), version, value }
             }
             None => self.next(),
         }

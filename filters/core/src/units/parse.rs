@@ -1,4 +1,4 @@
-//! What the units share: a whole number, then a unit, with an error that says what is allowed.
+//! What the units share: a whole number, then a unit, with an error that says what is wrong and what is allowed.
 
 use serde::de::{Deserializer, Error, Visitor};
 use std::fmt;
@@ -6,32 +6,52 @@ use std::str::FromStr;
 
 /// A value that is not written as its unit asks for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{value}` is not a {what}: write it like {example}")]
+#[error("`{value}` is not a {what}{problem}: write it like {example}")]
 pub struct UnitError {
     value: String,
+    problem: &'static str,
     what: &'static str,
     example: &'static str,
 }
+
+const NO_UNIT: &str = ", its unit is missing";
 
 /// What a kind of value is called, and how it is written.
 #[derive(Clone, Copy)]
 pub(super) struct Kind {
     pub(super) what: &'static str,
     pub(super) example: &'static str,
+    /// The same for a schema.
+    #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "only schemas have patterns"))]
+    pub(super) pattern: &'static str,
 }
 
 impl Kind {
-    pub(super) fn error(self, value: &str) -> UnitError {
+    /// It is not written as it must be.
+    pub(super) fn wrong(self, value: &str) -> UnitError {
+        let number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        self.error(value, if number { NO_UNIT } else { "" })
+    }
+
+    /// It is written well, but cannot be held.
+    pub(super) fn too_large(self, value: &str) -> UnitError {
+        self.error(value, ", it is too large")
+    }
+
+    fn error(self, value: &str, problem: &'static str) -> UnitError {
         // Long enough to be recognised, short enough for a log line.
         let value = value.chars().take(60).collect();
-        UnitError { value, what: self.what, example: self.example }
+        UnitError { value, problem, what: self.what, example: self.example }
     }
 
     /// Splits `250ms` into 250 and `ms`. No sign, no space, no fraction.
     pub(super) fn split(self, text: &str) -> Result<(u64, &str), UnitError> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at_checked(digits).ok_or_else(|| self.error(text))?;
-        let number = number.parse().map_err(|_| self.error(text))?;
+        let (number, unit) = text.split_at_checked(digits).ok_or_else(|| self.wrong(text))?;
+        if number.is_empty() || unit.is_empty() {
+            return Err(self.wrong(text));
+        }
+        let number = number.parse().map_err(|_| self.too_large(text))?;
         Ok((number, unit))
     }
 }
@@ -44,6 +64,12 @@ where
 {
     struct Text<T>(Kind, std::marker::PhantomData<T>);
 
+    impl<T> Text<T> {
+        fn bare<E: Error>(&self, number: impl fmt::Display) -> Result<T, E> {
+            Err(E::custom(self.0.error(&number.to_string(), NO_UNIT)))
+        }
+    }
+
     impl<T: FromStr<Err = UnitError>> Visitor<'_> for Text<T> {
         type Value = T;
 
@@ -54,9 +80,21 @@ where
         fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
             text.parse().map_err(E::custom)
         }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
+            self.bare(number)
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+            self.bare(number)
+        }
+
+        fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
+            self.bare(number)
+        }
     }
 
-    deserializer.deserialize_str(Text(kind, std::marker::PhantomData))
+    deserializer.deserialize_any(Text(kind, std::marker::PhantomData))
 }
 
 /// Implements what every unit needs: reading it, and describing it in a schema.
@@ -77,6 +115,7 @@ macro_rules! unit {
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 schemars::json_schema!({
                     "type": "string",
+                    "pattern": $kind.pattern,
                     "description": format!("A {}, written like {}.", $kind.what, $kind.example),
                 })
             }

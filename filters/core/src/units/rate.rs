@@ -5,7 +5,8 @@ use core::time::Duration;
 use std::fmt;
 use std::str::FromStr;
 
-const KIND: Kind = Kind { what: "rate", example: "`100/s` (/s, /m, /h, /d; at least 1)" };
+const KIND: Kind =
+    Kind { what: "rate", example: "`100/s` (/s, /m, /h, /d; at least 1)", pattern: "^0*[1-9][0-9]*/[smhd]$" };
 
 /// So many in a span of time, such as `100/s`. Never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,9 +37,9 @@ impl FromStr for Rate {
             "/m" => 60,
             "/h" => 3_600,
             "/d" => 86_400,
-            _ => return Err(KIND.error(text)),
+            _ => return Err(KIND.wrong(text)),
         };
-        if count == 0 { Err(KIND.error(text)) } else { Ok(Self { count, per: Duration::from_secs(seconds) }) }
+        if count == 0 { Err(KIND.wrong(text)) } else { Ok(Self { count, per: Duration::from_secs(seconds) }) }
     }
 }
 
@@ -86,5 +87,13 @@ mod tests {
         ] {
             assert!(text.parse::<Rate>().is_err(), "{text:?}");
         }
+        let error = |text: &str| text.parse::<Rate>().unwrap_err().to_string();
+        let allowed = "write it like `100/s` (/s, /m, /h, /d; at least 1)";
+        assert_eq!(error("100"), format!("`100` is not a rate, its unit is missing: {allowed}"));
+        assert_eq!(error("0/s"), format!("`0/s` is not a rate: {allowed}"));
+        assert_eq!(
+            error("18446744073709551616/s"),
+            format!("`18446744073709551616/s` is not a rate, it is too large: {allowed}")
+        );
     }
 }

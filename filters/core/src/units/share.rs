@@ -4,7 +4,11 @@ use super::parse::{Kind, UnitError, unit};
 use std::fmt;
 use std::str::FromStr;
 
-const KIND: Kind = Kind { what: "share", example: "`20%` (0% to 100%, up to two decimals)" };
+const KIND: Kind = Kind {
+    what: "share",
+    example: "`20%` (0% to 100%, up to two decimals)",
+    pattern: "^[0-9]{1,3}(\\.[0-9]{1,2})?%$",
+};
 const WHOLE: u64 = 10_000;
 
 /// A part of a whole, such as `20%`; between nothing and all.
@@ -41,11 +45,11 @@ impl FromStr for Share {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let number = text.strip_suffix('%').ok_or_else(|| KIND.error(text))?;
+        let number = text.strip_suffix('%').ok_or_else(|| KIND.wrong(text))?;
         let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(whole) || !digits(decimals) || decimals.len() > 2 {
-            return Err(KIND.error(text));
+            return Err(KIND.wrong(text));
         }
         let points: Option<u64> = (|| {
             let hundredths = if decimals.len() == 1 { 10 } else { 1 };
@@ -57,7 +61,7 @@ impl FromStr for Share {
         })();
         match points.map(u16::try_from) {
             Some(Ok(points)) if points <= 10_000 => Ok(Self(points)),
-            _ => Err(KIND.error(text)),
+            _ => Err(KIND.wrong(text)),
         }
     }
 }
@@ -85,6 +89,7 @@ mod tests {
             [("0%", 0), ("0.5%", 50), ("0.05%", 5), ("20%", 2_000), ("99.99%", 9_999), ("100%", 10_000)]
         {
             assert_eq!(text.parse(), Ok(Share(points)), "{text}");
+            assert_eq!(Share(points).to_string().parse(), Ok(Share(points)), "{text}");
         }
         for text in [
             "",

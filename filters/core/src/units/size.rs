@@ -4,7 +4,11 @@ use super::parse::{Kind, UnitError, unit};
 use std::fmt;
 use std::str::FromStr;
 
-const KIND: Kind = Kind { what: "size", example: "`64KiB` (B, KB, MB, GB, KiB, MiB, GiB)" };
+const KIND: Kind = Kind {
+    what: "size",
+    example: "`64KiB` (B, KB, MB, GB, KiB, MiB, GiB)",
+    pattern: "^[0-9]+(B|KB|MB|GB|KiB|MiB|GiB)$",
+};
 
 /// A number of bytes, such as `64KiB`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,15 +27,18 @@ impl FromStr for ByteSize {
             "KiB" => 1 << 10,
             "MiB" => 1 << 20,
             "GiB" => 1 << 30,
-            _ => return Err(KIND.error(text)),
+            _ => return Err(KIND.wrong(text)),
         };
-        number.checked_mul(bytes).map(Self).ok_or_else(|| KIND.error(text))
+        number.checked_mul(bytes).map(Self).ok_or_else(|| KIND.too_large(text))
     }
 }
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}B", self.0)
+        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        let largest = units.into_iter().find(|(bytes, _)| self.0 > 0 && self.0.is_multiple_of(*bytes));
+        let (bytes, unit) = largest.unwrap_or((1, "B"));
+        write!(f, "{}{unit}", self.0 / bytes)
     }
 }
 
@@ -49,6 +56,7 @@ mod tests {
             [("0B", 0), ("5KB", 5_000), ("64KiB", 65_536), ("1MiB", 1_048_576), ("2GB", 2_000_000_000)]
         {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
+            assert_eq!(ByteSize(bytes).to_string().parse(), Ok(ByteSize(bytes)), "{text}");
         }
         for text in ["", "64", "KiB", "64kib", "64K", "64 KiB", "1.5MiB", "-1B", "99999999999999GiB"] {
             assert!(text.parse::<ByteSize>().is_err(), "{text:?}");

@@ -5,7 +5,22 @@ use core::time::Duration;
 use std::fmt;
 use std::str::FromStr;
 
-const KIND: Kind = Kind { what: "duration", example: "`250ms` (ns, us, ms, s, m, h, d)" };
+const KIND: Kind = Kind {
+    what: "duration",
+    example: "`250ms` (ns, us, ms, s, m, h, d)",
+    pattern: "^[0-9]+(ns|us|ms|s|m|h|d)$",
+};
+
+/// The units in nanoseconds, the smallest first.
+const UNITS: [(&str, u64); 7] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
+];
 
 /// A span of time, such as `250ms`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,26 +31,22 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let (number, unit) = KIND.split(text)?;
-        let nanos: u64 = match unit {
-            "ns" => 1,
-            "us" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60 * 1_000_000_000,
-            "h" => 3_600 * 1_000_000_000,
-            "d" => 86_400 * 1_000_000_000,
-            _ => return Err(KIND.error(text)),
-        };
+        let known = UNITS.iter().find(|(name, _)| *name == unit);
+        let (_, nanos) = known.ok_or_else(|| KIND.wrong(text))?;
         number
-            .checked_mul(nanos)
+            .checked_mul(*nanos)
             .map(|nanos| Self(Duration::from_nanos(nanos)))
-            .ok_or_else(|| KIND.error(text))
+            .ok_or_else(|| KIND.too_large(text))
     }
 }
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        let nanos = self.0.as_nanos();
+        let largest =
+            UNITS.iter().rev().find(|(_, unit)| nanos > 0 && nanos.is_multiple_of(u128::from(*unit)));
+        let (name, unit) = largest.copied().unwrap_or(("s", 1));
+        write!(f, "{}{name}", nanos / u128::from(unit))
     }
 }
 
@@ -57,7 +68,9 @@ mod tests {
             ("2m", 120_000_000_000),
             ("1d", 86_400_000_000_000),
         ] {
-            assert_eq!(text.parse(), Ok(Span(Duration::from_nanos(nanos))), "{text}");
+            let span = Span(Duration::from_nanos(nanos));
+            assert_eq!(text.parse(), Ok(span), "{text}");
+            assert_eq!(span.to_string(), text);
         }
     }
 
@@ -87,7 +100,23 @@ mod tests {
 
     #[test]
     fn the_error_names_the_value_and_what_is_allowed() {
-        let error = "100".parse::<Span>().unwrap_err().to_string();
-        assert_eq!(error, "`100` is not a duration: write it like `250ms` (ns, us, ms, s, m, h, d)");
+        let allowed = "write it like `250ms` (ns, us, ms, s, m, h, d)";
+        for (text, problem) in [
+            ("100", "`100` is not a duration, its unit is missing"),
+            ("1.5", "`1.5` is not a duration, its unit is missing"),
+            ("1.5s", "`1.5s` is not a duration"),
+            ("", "`` is not a duration"),
+            ("18446744074s", "`18446744074s` is not a duration, it is too large"),
+        ] {
+            assert_eq!(text.parse::<Span>().unwrap_err().to_string(), format!("{problem}: {allowed}"));
+        }
+        for (json, problem) in [
+            ("100", "`100` is not a duration, its unit is missing"),
+            ("-1", "`-1` is not a duration, its unit is missing"),
+            ("1.5", "`1.5` is not a duration, its unit is missing"),
+        ] {
+            let error = serde_json::from_str::<Span>(json).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{problem}: {allowed}")), "{error}");
+        }
     }
 }

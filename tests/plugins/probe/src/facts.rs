@@ -111,11 +111,14 @@ fn headers(host: &impl Host, lines: &mut Vec<String>) {
     let map = Map::RequestHeaders;
     say(lines, "an absent header", host.header(map, "x-absent"));
     say(lines, "a repeated header", host.header(map, "x-twice").map(text));
+    let all = host.headers(map);
+    let twice: Vec<_> = all.iter().filter(|(name, _)| *name == b"x-twice").map(|(_, value)| text(value.to_vec())).collect();
+    say(lines, "a repeated header in the whole map", twice);
+    say(lines, "a repeated header that Envoy knows", host.header(map, "accept").map(text));
     say(lines, "set", host.set_header(map, "x-new", b"1").map(|()| host.header(map, "x-new").map(text)));
     say(lines, "replace", host.set_header(map, "x-new", b"2").map(|()| host.header(map, "x-new").map(text)));
     say(lines, "remove", host.remove_header(map, "x-new").map(|()| host.header(map, "x-new").map(text)));
     say(lines, "remove what is absent", host.remove_header(map, "x-new"));
-    let all = host.headers(map);
     let names = [":method", ":path", ":authority", "x-twice"];
     say(lines, "the whole map", names.map(|name| all.get(name).is_some()));
     say(lines, "response headers in the request phase", host.header(Map::ResponseHeaders, ":status"));

@@ -1,5 +1,7 @@
 //! Headers and trailers.
 
+mod inline;
+
 use crate::pairs::{self, Pair};
 
 /// A list of headers with lower-case names, in order.
@@ -7,7 +9,8 @@ use crate::pairs::{self, Pair};
 pub struct HeaderMap(Vec<(String, Vec<u8>)>);
 
 impl HeaderMap {
-    /// Headers as they come from the network: repeated ones are joined by a comma, except `set-cookie`.
+    /// Headers as they come from the network: of Envoy's own ones repeated values are joined by a comma, others stay
+    /// apart.
     pub fn received<V: AsRef<[u8]>>(headers: &[(&str, V)]) -> Self {
         let mut map = Self::default();
         for (name, value) in headers {
@@ -71,7 +74,7 @@ impl HeaderMap {
 
     pub(crate) fn add(&mut self, name: &[u8], value: &[u8]) {
         let name = lower_case(name);
-        match self.0.iter_mut().find(|(key, _)| *key == name && key != "set-cookie") {
+        match self.0.iter_mut().find(|(key, _)| *key == name && inline::is_inline(key)) {
             Some((_, existing)) => {
                 existing.push(b',');
                 existing.extend_from_slice(value);
@@ -102,11 +105,10 @@ mod tests {
     use super::HeaderMap;
 
     #[test]
-    fn repeated_headers_are_joined_except_set_cookie() {
-        let map =
-            HeaderMap::received(&[("X-A", "1"), ("set-cookie", "a"), ("x-a", "2"), ("set-cookie", "b")]);
-        assert_eq!(map.text("x-a"), Some("1,2"));
-        assert_eq!(map.all("set-cookie").collect::<Vec<_>>(), [b"a", b"b"]);
+    fn repeated_headers_are_joined_only_where_envoy_has_a_place_for_them() {
+        let map = HeaderMap::received(&[("Accept", "1"), ("x-a", "1"), ("accept", "2"), ("X-A", "2")]);
+        assert_eq!(map.all("accept").collect::<Vec<_>>(), [b"1,2"]);
+        assert_eq!(map.all("x-a").collect::<Vec<_>>(), [b"1", b"2"]);
     }
 
     #[test]

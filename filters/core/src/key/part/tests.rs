@@ -13,13 +13,13 @@ fn material(json: &str, request: &Sample) -> Result<Vec<u8>, MissingPart> {
 }
 
 /// The material of one present part.
-fn one(value: &[u8]) -> Vec<u8> {
-    [&[1], &u32::try_from(value.len()).unwrap().to_le_bytes()[..], value].concat()
+fn one(kind: u8, value: &[u8]) -> Vec<u8> {
+    [&[kind], &u32::try_from(value.len()).unwrap().to_le_bytes()[..], value].concat()
 }
 
 #[test]
 fn each_part_takes_its_value_from_the_request() {
-    let request = Sample::get("/api/users?plan=gold%20plus&plan=free&empty")
+    let request = Sample::get("/api/users?plan=gold%20plus&plan=free&empty&a%2Bb=1%2B1+%ff")
         .with("x-api-key", b"\xff\x00key")
         .with("cookie", "a=1; session=s3cret; session=other")
         .knows(Property::SourceAddress, "192.0.2.7:40000")
@@ -27,23 +27,24 @@ fn each_part_takes_its_value_from_the_request() {
         .knows(Property::ClusterName, "backend")
         .knows(Property::PeerIdentity, "spiffe://mesh/a")
         .knows(Property::Path(vec!["source".into(), "port".into()]), "p");
-    for (json, value) in [
-        (r#"["client_address"]"#, &[192, 0, 2, 7, 32][..]),
-        (r#"[{"client_address": {"ipv4_prefix": 24}}]"#, &[192, 0, 2, 0, 24]),
-        (r#"[{"header": "X-Api-Key"}]"#, b"\xff\x00key"),
-        (r#"[{"query": "plan"}]"#, b"gold plus"),
-        (r#"[{"query": "empty"}]"#, b""),
-        (r#"[{"cookie": "session"}]"#, b"s3cret"),
-        (r#"["path"]"#, b"/api/users"),
-        (r#"["method"]"#, b"GET"),
-        (r#"["host"]"#, b"shop.example"),
-        (r#"["route"]"#, b"users"),
-        (r#"["cluster"]"#, b"backend"),
-        (r#"["peer_identity"]"#, b"spiffe://mesh/a"),
-        (r#"[{"property": ["source", "port"]}]"#, b"p"),
-        (r#"[{"constant": "c"}]"#, b"c"),
+    for (json, kind, value) in [
+        (r#"["client_address"]"#, 1, &[192, 0, 2, 7, 32][..]),
+        (r#"[{"client_address": {"ipv4_prefix": 24}}]"#, 1, &[192, 0, 2, 0, 24]),
+        (r#"[{"header": "X-Api-Key"}]"#, 2, b"\xff\x00key"),
+        (r#"[{"query": "plan"}]"#, 3, b"gold plus"),
+        (r#"[{"query": "empty"}]"#, 3, b""),
+        (r#"[{"query": "a+b"}]"#, 3, b"1+1 \xff"),
+        (r#"[{"cookie": "session"}]"#, 4, b"s3cret"),
+        (r#"["path"]"#, 5, b"/api/users"),
+        (r#"["method"]"#, 6, b"GET"),
+        (r#"["host"]"#, 7, b"shop.example"),
+        (r#"["route"]"#, 8, b"users"),
+        (r#"["cluster"]"#, 9, b"backend"),
+        (r#"["peer_identity"]"#, 10, b"spiffe://mesh/a"),
+        (r#"[{"property": ["source", "port"]}]"#, 11, b"p"),
+        (r#"[{"constant": "c"}]"#, 12, b"c"),
     ] {
-        assert_eq!(material(json, &request), Ok(one(value)), "{json}");
+        assert_eq!(material(json, &request), Ok(one(kind, value)), "{json}");
     }
     assert_eq!(material("[]", &request), Ok(vec![]));
 }
@@ -62,7 +63,7 @@ fn a_missing_part_is_named_and_still_gives_a_key_to_share() {
     let mut shared = Vec::new();
     let missing = spec(r#"[{"header": "a"}, {"header": "b"}]"#).extract(&request, &mut shared);
     assert_eq!(missing.unwrap_err().to_string(), "the request has no header a");
-    assert_eq!(shared, [vec![0], one(b"1")].concat());
+    assert_eq!(shared, [vec![0x82], one(2, b"1")].concat());
     assert_ne!(shared, material(r#"[{"header": "b"}, {"header": "b"}]"#, &request).unwrap());
     for key in
         [r#"[{"query": "q"}]"#, r#"[{"cookie": "c"}]"#, r#"["client_address"]"#, r#"["peer_identity"]"#]
@@ -82,6 +83,11 @@ fn what_cannot_be_meant_is_refused() {
     for json in [
         r#"["client"]"#,
         r#"["header"]"#,
+        r#""client_address""#,
+        r#"[{"cookie": ""}]"#,
+        r#"[{"property": ["a", ""]}]"#,
+        r#"[{"property": "a.b"}]"#,
+        r#"[{}]"#,
         "[5]",
         r#"[{"header": "x y"}]"#,
         r#"[{"header": "a", "query": "b"}]"#,
@@ -90,5 +96,51 @@ fn what_cannot_be_meant_is_refused() {
         r#"[{"client_address": {"prefix": 24}}]"#,
     ] {
         assert!(serde_json::from_str::<KeySpec>(json).is_err(), "{json}");
+    }
+}
+
+#[test]
+fn every_spelling_of_a_parameter_is_the_same_key() {
+    let of = |query: &str| material(r#"[{"query": "k"}]"#, &Sample::get(&format!("/?{query}"))).unwrap();
+    for query in ["k=a%20b", "k=%61+b", "%6b=a+b", "x=1&k=a+b", "k=a+b&k=c"] {
+        assert_eq!(of(query), of("k=a+b"), "{query}");
+    }
+    assert_ne!(of("k=a%2Bb"), of("k=a+b"), "an encoded plus is a plus");
+}
+
+#[test]
+fn an_empty_name_of_the_proxy_is_missing_and_an_empty_header_is_a_value() {
+    let request = Sample::get("/").with("a", "").knows(Property::RouteName, "");
+    assert!(material(r#"["route"]"#, &request).is_err());
+    assert_eq!(material(r#"[{"header": "a"}]"#, &request), Ok(one(2, b"")));
+}
+
+#[test]
+fn needs_name_what_each_part_asks_for() {
+    let mut needs = Needs::default();
+    let key = r#"["client_address", "host", {"query": "q"}, {"header": "X-A"}, {"property": ["a", "b"]}]"#;
+    spec(key).needs(&mut needs);
+    assert_eq!(needs.headers, [":authority", ":path", "x-a"].map(str::to_owned).into());
+    let path = Property::Path(vec!["a".into(), "b".into()]);
+    assert_eq!(needs.properties, [Property::SourceAddress, path].into());
+}
+
+#[derive(Debug, Deserialize)]
+struct Rule {
+    #[expect(dead_code, reason = "only read to be refused")]
+    key: KeySpec,
+}
+
+#[test]
+fn an_error_says_which_part_and_how_to_write_it() {
+    for (json, expected) in [
+        (r#"["path", "header"]"#, "key[1]: `header` needs a value: write `{ header: … }`"),
+        (r#"["client"]"#, "key[0]: unknown variant `client`, expected one of `client_address`, `header`"),
+        (r#"[{"header": "x y"}]"#, "key[0].header: `x y` is not the name of a header"),
+        (r#"[{"client_address": {"ipv4_prefix": 33}}]"#, "key[0].client_address: ipv4_prefix: `33` is not"),
+    ] {
+        let config = format!(r#"{{"key": {json}}}"#);
+        let error = crate::config::parse::<Rule>(config.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
     }
 }

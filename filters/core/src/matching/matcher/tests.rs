@@ -38,7 +38,8 @@ fn every_given_condition_must_hold() {
             false,
         ),
         (r#"{"headers": [{"name": "x-bytes", "present": true}]}"#, true),
-        (r#"{"headers": [{"name": "x-bytes", "regex": ".*"}]}"#, false),
+        (r#"{"headers": [{"name": "x-bytes", "regex": ".*"}]}"#, true),
+        (r#"{"headers": [{"name": "x-bytes", "regex": "[a-z]*"}]}"#, false),
         (r#"{"route": "users", "cluster": "backend", "direction": "inbound"}"#, true),
         (r#"{"direction": "outbound"}"#, false),
         (r#"{"route_metadata": {"namespace": "ballast", "key": "tier", "exact": "gold"}}"#, true),
@@ -54,10 +55,18 @@ fn what_cannot_be_meant_is_refused() {
         r#"{"method": ["GET"]}"#,
         r#"{"methods": []}"#,
         r#"{"methods": ["get"]}"#,
+        r#"{"methods": [""]}"#,
+        r#"{"methods": ["GET "]}"#,
+        r#"{"route": ""}"#,
+        r#"{"cluster": ""}"#,
+        r#"{"route_metadata": {"namespace": "a", "key": "", "exact": "b"}}"#,
         r#"{"path": "/api"}"#,
         r#"{"path": {"exact": ""}}"#,
         r#"{"path": {"prefix": "/a", "exact": "/b"}}"#,
         r#"{"path": {"regex": "("}}"#,
+        r#"{"path": {"regex": "/a)|(/b"}}"#,
+        r#"{"path": {"regex": ""}}"#,
+        r#"{"path": {}}"#,
         r#"{"path": {"regex": "(a{1000}){1000}"}}"#,
         r#"{"hosts": []}"#,
         r#"{"hosts": ["*"]}"#,
@@ -84,9 +93,36 @@ fn needs_name_what_can_be_asked_for_and_nothing_else() {
 }
 
 #[test]
-fn a_port_is_cut_off_and_an_ipv6_address_is_not() {
-    for (authority, host) in [("a:80", "a"), ("a", "a"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("", "")]
-    {
-        assert_eq!(without_port(authority.as_bytes()), host.as_bytes());
+fn a_stray_byte_leads_around_no_rule() {
+    let by_expression = matcher(r#"{"path": {"regex": "/admin/.*"}}"#);
+    assert!(by_expression.matches(&Sample::default().with(":path", b"/admin/\xff")));
+}
+
+#[test]
+fn an_alternative_is_anchored_at_both_ends() {
+    let either = matcher(r#"{"path": {"regex": "/a|/b"}}"#);
+    for (path, expected) in [("/a", true), ("/b", true), ("/ab", false), ("/x/b", false), ("/a\n", false)] {
+        assert_eq!(either.matches(&Sample::default().with(":path", path)), expected, "{path:?}");
     }
+}
+
+#[test]
+fn an_error_names_the_very_place() {
+    for (json, place) in [
+        (r#"{"methods": ["GET", "get"]}"#, "methods[1]"),
+        (r#"{"hosts": ["a", "b:80"]}"#, "hosts[1]"),
+        (r#"{"headers": [{"name": "a", "present": true}, {"name": "b"}]}"#, "headers[1]"),
+        (r#"{"headers": [{"name": "a b", "present": true}]}"#, "headers[0].name"),
+        (r#"{"route": ""}"#, "route"),
+    ] {
+        let error = crate::config::parse::<Matcher>(json.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{place}: ")), "{error}");
+    }
+}
+
+#[test]
+fn registered_methods_may_have_a_hyphen() {
+    let search = matcher(r#"{"methods": ["M-SEARCH"]}"#);
+    assert!(search.matches(&Sample::default().with(":method", "M-SEARCH")));
+    assert!(!search.matches(&Sample::default()), "without a method");
 }

@@ -131,7 +131,7 @@ fn wrong_configurations_are_refused_by_path() {
         (r#"{"limits": [{"rate": "1/s"}]}"#.to_owned(), "limits[0]: missing field `name`"),
         (r#"{"status": 200}"#.to_owned(), "status: `200` refuses nothing: 400 to 599"),
         (r#"{"headers": "draft-10"}"#.to_owned(), "headers: unknown variant `draft-10`"),
-        (r#"{"mode": true}"#.to_owned(), "put it in quotes"),
+        (r#"{"namespace": true}"#.to_owned(), "namespace: invalid type: boolean `true`"),
         (r#"{"retry_after_jitter": "200%"}"#.to_owned(), "retry_after_jitter: `200%` is not a share"),
         (r#"{"response": {"headers": {"a b": "c"}}}"#.to_owned(), "response.headers.a b"),
         (

@@ -1,0 +1,49 @@
+//! What is counted for each limit.
+
+use ballast_core::rate_limit::{Said, Verdict};
+use ballast_host::{Counter, Cx, Gauge, Host, StartError};
+
+/// The metrics of one limit.
+#[derive(Debug)]
+pub(crate) struct LimitMetrics {
+    /// Requests that it let through.
+    allowed: Counter,
+    /// Requests that it refused.
+    pub(crate) limited: Counter,
+    /// Requests that it would have refused were it enforced.
+    shadow_limited: Counter,
+    /// Requests that it could not decide.
+    pub(crate) errors: Counter,
+    /// Clients that had to be forgotten although they had used something up.
+    evictions: Counter,
+    /// Entries in its table. A client that equals a new one counts until its set is next written.
+    pub(crate) keys: Gauge,
+}
+
+impl LimitMetrics {
+    pub(crate) fn define<H: Host>(limit: &str, cx: &Cx<'_, H>) -> Result<Self, StartError> {
+        let labels = [("rule", limit)];
+        Ok(Self {
+            allowed: cx.counter("allowed", &labels)?,
+            limited: cx.counter("limited", &labels)?,
+            shadow_limited: cx.counter("shadow_limited", &labels)?,
+            errors: cx.counter("errors", &labels)?,
+            evictions: cx.counter("evictions", &labels)?,
+            keys: cx.gauge("keys", &labels)?,
+        })
+    }
+
+    pub(crate) fn decided(&self, host: &impl Host, verdict: &Verdict) {
+        match verdict.said {
+            Said::Admit => self.allowed.add(host, 1),
+            Said::Refuse { .. } if verdict.ask.enforced => self.limited.add(host, 1),
+            Said::Refuse { .. } => self.shadow_limited.add(host, 1),
+            Said::Trouble(_) => self.errors.add(host, 1),
+            Said::NotAsked | Said::TakenBack | Said::WouldAdmit => {}
+        }
+        if verdict.evicted_live {
+            self.evictions.add(host, 1);
+        }
+        self.keys.add(host, verdict.stored);
+    }
+}
