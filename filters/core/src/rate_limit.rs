@@ -2,25 +2,26 @@
 //!
 //! # Why
 //!
-//! A limit is only worth its name if it holds however many workers race for the last token, and if asking for it does
-//! not cost more than what it protects. And where several limits apply, a request that one refuses must not have used up the
-//! others.
+//! A limit is only worth its name if it holds however many workers race for the last token, and if asking for it
+//! does not cost more than what it protects. And where several limits apply, a request that one refuses must not
+//! have used up the others.
 //!
 //! # How
 //!
 //! Each algorithm is a pure transition of one client's state: [`token_bucket`] (the default), [`sliding_window`],
-//! [`fixed_window`], and permits for what is in flight. A client's state is an entry of a [slot table](crate::slots).
-//! [`Admit`] is the conversation over all limits of a request: it charges one after the other and takes everything
-//! back if one refuses. [`Charges::settle`] ends a request: refunds, and permits that are released; [`Charges::rejoin`] adds
-//! permits again after a stall. [`token_lease`] lets a
-//! worker take tokens in advance while a bucket is far from empty, so that most requests need no shared write;
-//! [`give_back`] returns them on a tick. [`config`] is what operators write, [`headers`] what clients are told.
+//! [`fixed_window`], and permits for what is in flight. A client's state is an entry of a [slot
+//! table](crate::slots). [`Admit`] is the conversation over all limits of a request: it charges one after the
+//! other and takes everything back if one refuses. [`Charges::settle`] ends a request: refunds, and permits that
+//! are released; [`Charges::rejoin`] adds permits again after a stall. [`token_lease`] lets a worker take tokens
+//! in advance while a bucket is far from empty, so that most requests need no shared write; [`give_back`] returns
+//! them on a tick. [`config`] is what operators write, [`headers`] what clients are told.
 //!
 //! # Limits
 //!
-//! Exact means: for clients that are not evicted from their slot table. It errs on the strict side, for a moment, where
-//! charges are being taken back and where another worker holds tokens in advance. "Now" is what the deciding worker's
-//! clock showed; a shared value from up to [`STALL`] later is another worker's, beyond that it is from nowhere.
+//! Exact means: for clients that are not evicted from their slot table. It errs on the strict side, for a moment,
+//! where charges are being taken back and where another worker holds tokens in advance. "Now" is what the deciding
+//! worker's clock showed; a shared value from up to [`STALL`] later is another worker's, beyond that it is from
+//! nowhere.
 
 mod admit;
 mod algorithm;
@@ -42,8 +43,8 @@ pub use settle::{Charge, Charges, Settle, Settled, give_back};
 
 use core::time::Duration;
 
-/// By how much the clock readings of two workers that write one value may differ: one was stalled between reading the clock
-/// and reading the value. Who is silent for longer is declared dead.
+/// By how much the clock readings of two workers that write one value may differ: one was stalled between reading
+/// the clock and reading the value. Who is silent for longer is declared dead.
 pub const STALL: Duration = crate::vms::DEAD_AFTER;
 
 /// What an algorithm says to one request.
@@ -67,7 +68,8 @@ pub enum Outcome<S, C> {
 /// Why a request does not pass, and when it would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Refusal {
-    /// Until it would pass; `None`: not known (something must be released first), or never (it costs more than the limit).
+    /// Until it would pass; `None`: not known (something must be released first), or never (it costs more than the
+    /// limit).
     pub wait: Option<Duration>,
     /// How much is left.
     pub remaining: u64,

@@ -2,24 +2,24 @@
 //!
 //! # Why
 //!
-//! The proxy's shared data never frees a key. One key per client would let anybody who can invent clients (addresses,
-//! header values) fill the process's memory. So the keys are a fixed set, chosen by configuration, and clients share
-//! them.
+//! The proxy's shared data never frees a key. One key per client would let anybody who can invent clients
+//! (addresses, header values) fill the process's memory. So the keys are a fixed set, chosen by configuration, and
+//! clients share them.
 //!
 //! # How
 //!
-//! A [`Table`] has a number of sets; a client's [`Fingerprint`] names its set, and within it the entry: 128 bits of a
-//! keyed hash, whose secret is made once per process, so that nobody can aim at another's set. A [`Set`] holds up to
-//! [`WAYS`] entries. An entry whose content equals a fresh one is free to reuse, so an idle client costs nothing to
-//! forget. When a set is full of live entries, the one nearest to fresh goes: a flood of new clients, each with little to its name,
-//! cannot push out one that is limited.
+//! A [`Table`] has a number of sets; a client's [`Fingerprint`] names its set, and within it the entry: 128 bits
+//! of a keyed hash, whose secret is made once per process, so that nobody can aim at another's set. A [`Set`]
+//! holds up to [`WAYS`] entries. An entry whose content equals a fresh one is free to reuse, so an idle client
+//! costs nothing to forget. When a set is full of live entries, the one nearest to fresh goes: a flood of new
+//! clients, each with little to its name, cannot push out one that is limited.
 //!
 //! # Limits
 //!
-//! "Exact" holds for clients that are not evicted. Clients fall into sets by chance, so some sets are full before the
-//! table is: it has twice the places that were asked for, which leaves less than one in a hundred clients without a
-//! place when as many are live as were asked for, and none to speak of at half as many. Two clients with one
-//! fingerprint would share an entry: at a million clients the odds are below 2^-88.
+//! "Exact" holds for clients that are not evicted. Clients fall into sets by chance, so some sets are full before
+//! the table is: it has twice the places that were asked for, which leaves less than one in a hundred clients
+//! without a place when as many are live as were asked for, and none to speak of at half as many. Two clients with
+//! one fingerprint would share an entry: at a million clients the odds are below 2^-88.
 
 use crate::time::MonoTime;
 use crate::wire::{Reader, Writer};
@@ -170,7 +170,8 @@ impl<E: Entry> Set<E> {
         Put { evicted_live, stored: signed(self.0.len()) - signed(before) }
     }
 
-    /// Changes every entry in place, for what an entry cannot know by itself. What became fresh goes with the next put.
+    /// Changes every entry in place, for what an entry cannot know by itself. What became fresh goes with the next
+    /// put.
     pub fn each(&mut self, change: impl FnMut(&mut E)) {
         self.0.iter_mut().map(|(_, entry)| entry).for_each(change);
     }

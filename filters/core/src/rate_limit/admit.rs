@@ -1,12 +1,12 @@
 //! Admission by all limits of a request, all or nothing.
 //!
 //! The limits are charged one after the other. The first that refuses ends it: what was charged is taken back, and
-//! the limits behind it are only looked at, so that the answer can name every limit that is in the way. While charges
-//! are being taken back another request may be refused that would have passed a moment later: that errs on the side
-//! of the limits, and cannot be had otherwise without a lock over all of them.
+//! the limits behind it are only looked at, so that the answer can name every limit that is in the way. While
+//! charges are being taken back another request may be refused that would have passed a moment later: that errs on
+//! the side of the limits, and cannot be had otherwise without a lock over all of them.
 //!
-//! A limit in shadow mode is charged and taken back like the others, so that its numbers are those it would have if it were enforced,
-//! but it refuses nobody.
+//! A limit in shadow mode is charged and taken back like the others, so that its numbers are those it would have
+//! if it were enforced, but it refuses nobody.
 
 use super::SetKey;
 use super::algorithm::{Algorithm, Charged, Taken, Trouble};

@@ -172,8 +172,8 @@ impl Algorithm {
 }
 
 impl Algorithm {
-    /// Adds one permit again that was taken under the first identity, under the second. With it, by how many permits
-    /// more are in flight than allowed. `None`: this limit has no permits.
+    /// Adds one permit again that was taken under the first identity, under the second. With it, by how many
+    /// permits more are in flight than allowed. `None`: this limit has no permits.
     pub(super) fn readopt(
         &self,
         bytes: Option<&[u8]>,

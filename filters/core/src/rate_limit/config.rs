@@ -7,8 +7,9 @@
 //!
 //! # Limits
 //!
-//! A client's state belongs to the limit's name, the plan and the client: a limit that is renamed begins anew, one whose
-//! rate changes goes on with what the client has used up in time. Another `max_keys` puts clients elsewhere in the table.
+//! A client's state belongs to the limit's name, the plan and the client: a limit that is renamed begins anew, one
+//! whose rate changes goes on with what the client has used up in time. Another `max_keys` puts clients elsewhere
+//! in the table.
 
 mod limit;
 mod raw;
@@ -65,6 +66,9 @@ pub struct Denied {
 impl Config {
     /// Notes what it can ask of a request.
     pub fn needs(&self, needs: &mut Needs) {
+        if self.mode == Mode::Disabled {
+            return;
+        }
         self.exempt.iter().for_each(|matcher| matcher.needs(needs));
         self.limits.iter().for_each(|limit| limit.needs(needs));
     }

@@ -1,8 +1,8 @@
 //! Fixed window: so many, then none until the window ends.
 //!
-//! A client's window begins with its first request, not on the minute: so there is no moment at which everybody comes
-//! back at once. Across the boundary of two windows up to twice the limit can pass: whoever minds takes the sliding
-//! window.
+//! A client's window begins with its first request, not on the minute: so there is no moment at which everybody
+//! comes back at once. Across the boundary of two windows up to twice the limit can pass: whoever minds takes the
+//! sliding window.
 
 use super::{Outcome, Refusal, STALL};
 use crate::slots::Entry;
@@ -87,8 +87,8 @@ impl FixedWindow {
         Some(Opened { count: opened.count.saturating_sub(charge.cost), ..*opened })
     }
 
-    /// The window that lasts at `now`: the stored one, or a new one. Another worker's reading of the clock may be a
-    /// little later than this one's; a window that ends later than that is from another configuration.
+    /// The window that lasts at `now`: the stored one, or a new one. Another worker's reading of the clock may be
+    /// a little later than this one's; a window that ends later than that is from another configuration.
     fn at(&self, state: Option<&Opened>, now: MonoTime) -> Opened {
         let new = Opened { end: now.after(self.window), count: 0 };
         state.filter(|opened| opened.end > now && opened.end <= new.end.after(STALL)).copied().unwrap_or(new)

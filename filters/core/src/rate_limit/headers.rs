@@ -1,11 +1,12 @@
 //! What clients are told of their limits.
 //!
-//! Two ways: `RateLimit-Policy` and `RateLimit` as draft-ietf-httpapi-ratelimit-headers-11 has them, with every limit that
-//! was asked, and the older `X-RateLimit-*` with the one that has least left. A limit that is not enforced is not told of.
+//! Two ways: `RateLimit-Policy` and `RateLimit` as draft-ietf-httpapi-ratelimit-headers-11 has them, with every
+//! limit that was asked, and the older `X-RateLimit-*` with the one that has least left. A limit that is not
+//! enforced is not told of.
 //!
-//! A token bucket is told as its burst in the time that an empty bucket takes to fill, which is its rate. "Until" is
-//! when the client's state will equal a fresh one; of a limit that refuses, when it would admit. Numbers are advice: another
-//! worker may be spending the same tokens.
+//! A token bucket is told as its burst in the time that an empty bucket takes to fill, which is its rate. "Until"
+//! is when the client's state will equal a fresh one; of a limit that refuses, when it would admit. Numbers are
+//! advice: another worker may be spending the same tokens.
 
 use super::config::HeaderStyle;
 use super::{Algorithm, Decision, Said, Trouble, Verdict};

@@ -1,7 +1,8 @@
 //! Permits of a worker that was declared dead and lives.
 //!
-//! A worker that was stalled for too long joins again under a new identity. What it held does not count any more, but
-//! its requests are still in flight: so it adds their permits again under the new name, whether there is room or not.
+//! A worker that was stalled for too long joins again under a new identity. What it held does not count any more,
+//! but its requests are still in flight: so it adds their permits again under the new name, whether there is room
+//! or not.
 
 use super::SetKey;
 use super::algorithm::Taken;

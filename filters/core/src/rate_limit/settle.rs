@@ -55,8 +55,9 @@ impl Charges {
         self.0.iter().map(|charge| charge.client.limit)
     }
 
-    /// What the end of the request comes to: permits are released, and what does not count is taken back. What came
-    /// out of a lease goes back into it, if it is still there; the rest is up to the conversation, if there is any.
+    /// What the end of the request comes to: permits are released, and what does not count is taken back. What
+    /// came out of a lease goes back into it, if it is still there; the rest is up to the conversation, if there
+    /// is any.
     pub fn settle(self, counts: impl Fn(u16) -> bool, leases: &mut Leases, now: MonoTime) -> Settle {
         let mut charges = self.0;
         charges.retain(|charge| {
@@ -67,7 +68,8 @@ impl Charges {
     }
 }
 
-/// Gives back what a worker holds in advance, on a tick or at its end. `table` tells a limit's table from its number.
+/// Gives back what a worker holds in advance, on a tick or at its end. `table` tells a limit's table from its
+/// number.
 pub fn give_back(leases: &mut Leases, table: impl Fn(u16) -> Option<Table>, now: MonoTime) -> Settle {
     let charge = |Unspent { client, bucket, held }| {
         let set = table(client.limit)?.set_of(client.fingerprint);
@@ -102,8 +104,8 @@ pub struct Settle {
 pub struct Settled {
     /// By how much the number of stored entries has changed, by limit.
     pub stored: Vec<(u16, i64)>,
-    /// What could not be taken back: the store failed, or was contended for too long. Try again later; meanwhile it
-    /// counts, which errs on the side of the limit.
+    /// What could not be taken back: the store failed, or was contended for too long. Try again later; meanwhile
+    /// it counts, which errs on the side of the limit.
     pub failed: Charges,
 }
 

@@ -1,9 +1,9 @@
 //! Sliding window: never more than so many in any window of a length, wherever it begins.
 //!
-//! The usual estimate (the previous window weighed by how much of it still counts) assumes an even past and lets up
-//! to twice the limit through in the worst case. Here the window is a ring of sub-windows, and a sub-window counts as long
-//! as any part of it lies in the trailing window. So the bound is exact; the price is that a request may wait up to a tenth of
-//! the window longer than a perfect log would have it wait.
+//! The usual estimate (the previous window weighed by how much of it still counts) assumes an even past and lets
+//! up to twice the limit through in the worst case. Here the window is a ring of sub-windows, and a sub-window
+//! counts as long as any part of it lies in the trailing window. So the bound is exact; the price is that a
+//! request may wait up to a tenth of the window longer than a perfect log would have it wait.
 
 use super::{Outcome, Refusal, STALL};
 use crate::slots::Entry;
@@ -70,7 +70,8 @@ impl Entry for Counts {
 }
 
 impl SlidingWindow {
-    /// At most `limit` in any `window`; `None` if one of them is zero or the window is shorter than ten nanoseconds.
+    /// At most `limit` in any `window`; `None` if one of them is zero or the window is shorter than ten
+    /// nanoseconds.
     pub fn new(limit: u32, window: Duration) -> Option<Self> {
         let part_nanos = nanos(window).div_ceil(PARTS);
         (limit > 0 && part_nanos > 0 && nanos(window) >= PARTS).then_some(Self { limit, part_nanos })
@@ -116,8 +117,8 @@ impl SlidingWindow {
         Some(counts)
     }
 
-    /// The counts as they are at `now`: what has left the window is gone. Another worker's reading of the clock may
-    /// be a little later than this one's; counts from far ahead are from nowhere.
+    /// The counts as they are at `now`: what has left the window is gone. Another worker's reading of the clock
+    /// may be a little later than this one's; counts from far ahead are from nowhere.
     fn at(&self, state: Option<&Counts>, now: MonoTime) -> Counts {
         let part = now.as_nanos() / self.part_nanos;
         let fresh = Counts { newest: part, part_nanos: self.part_nanos, counts: [0; TOUCHED] };

@@ -2,40 +2,44 @@
 //!
 //! # How
 //!
-//! Think of a **time line** on which every token that was taken out of the bucket is a stretch of `T` nanoseconds, `T`
-//! being the time in which one token flows in. The first stretch begins at the present, each charge is appended to the
-//! end, and when the present has passed over a stretch, its token has flowed back. The line may reach `burst * T`
-//! into the future: a charge that would make it longer is refused. `T` is rounded up to whole nanoseconds once, so exactly `burst` pass at
-//! once and the rate is never exceeded; it is missed by less than a billionth per request in a second (0.001% at 10,000/s).
+//! Think of a **time line** on which every token that was taken out of the bucket is a stretch of `T` nanoseconds,
+//! `T` being the time in which one token flows in. The first stretch begins at the present, each charge is
+//! appended to the end, and when the present has passed over a stretch, its token has flowed back. The line may
+//! reach `burst * T` into the future: a charge that would make it longer is refused. `T` is rounded up to whole
+//! nanoseconds once, so exactly `burst` pass at once and the rate is never exceeded; it is missed by less than a
+//! billionth per request in a second (0.001% at 10,000/s).
 //!
 //! # What is held
 //!
-//! Two things need tokens that are out of the bucket and not used up: a charge that may be refunded at the end of its
-//! request, and tokens that a worker has taken in advance. They cannot be put back as a number: had they stayed in the bucket,
-//! it might have been full meanwhile and have overflowed. Nor may the end of the line simply be moved back when one
-//! is returned: whoever holds a stretch behind it would then outlive the line, and share its place with the next charge.
+//! Two things need tokens that are out of the bucket and not used up: a charge that may be refunded at the end of
+//! its request, and tokens that a worker has taken in advance. They cannot be put back as a number: had they
+//! stayed in the bucket, it might have been full meanwhile and have overflowed. Nor may the end of the line simply
+//! be moved back when one is returned: whoever holds a stretch behind it would then outlive the line, and share
+//! its place with the next charge.
 //!
 //! So whoever holds tokens holds a [`Stretch`] of the line; what the present has passed over has melted. What is
 //! returned at the end of the line shortens it. What is returned from its middle stays where it is as the line's
-//! *returned* stretch, and is taken first by the next charge. Several are kept as one, by pushing the later down to
-//! the end of the earlier.
+//! *returned* stretch, and is taken first by the next charge. Several are kept as one, by pushing the later down
+//! to the end of the earlier.
 //!
 //! # Why that is exact
 //!
-//! Say a stretch is *covered* by a part of the line if at any later time at most as much of it is left as of the part.
-//! Claim: everything held or returned is covered by parts of the line that do not overlap, and nothing covers what is used up. Appending gives the
-//! new charge a new part. Splitting a stretch splits its part: the rest gets the last nanoseconds of it. Joining two
-//! unites their parts: the joined one begins to melt no later than the first of them and never slower than time passes, while of two
-//! parts that do not overlap only one melts at a time. And a stretch that ends where the line ends is covered only if its very place is its own, so the
-//! line can be cut there. Hence what is in the bucket, plus all that is held and returned and not yet melted, is never more
-//! than `burst`; it grows no faster than the rate, and every token that is used up takes one away. So in any span of time `t`
-//! at most `burst + rate * t` are used up, whoever took, returned or spent what and in which order.
+//! Say a stretch is *covered* by a part of the line if at any later time at most as much of it is left as of the
+//! part. Claim: everything held or returned is covered by parts of the line that do not overlap, and nothing
+//! covers what is used up. Appending gives the new charge a new part. Splitting a stretch splits its part: the
+//! rest gets the last nanoseconds of it. Joining two unites their parts: the joined one begins to melt no later
+//! than the first of them and never slower than time passes, while of two parts that do not overlap only one melts
+//! at a time. And a stretch that ends where the line ends is covered only if its very place is its own, so the
+//! line can be cut there. Hence what is in the bucket, plus all that is held and returned and not yet melted, is
+//! never more than `burst`; it grows no faster than the rate, and every token that is used up takes one away. So
+//! in any span of time `t` at most `burst + rate * t` are used up, whoever took, returned or spent what and in
+//! which order.
 //!
 //! # Limits
 //!
-//! Joining errs on the strict side: a token that is returned from the middle of the line can melt earlier than it would
-//! have, by at most what flows into the bucket in the meantime. A state that no bucket of this configuration can have
-//! (bytes from nowhere, a much larger burst before a reload) counts as absent.
+//! Joining errs on the strict side: a token that is returned from the middle of the line can melt earlier than it
+//! would have, by at most what flows into the bucket in the meantime. A state that no bucket of this configuration
+//! can have (bytes from nowhere, a much larger burst before a reload) counts as absent.
 
 mod stretch;
 
@@ -102,8 +106,8 @@ pub struct Advance {
 }
 
 impl TokenBucket {
-    /// `count` requests per `per`, `burst` at once; `None` if one of them is zero or the bucket takes longer than 146
-    /// years to fill.
+    /// `count` requests per `per`, `burst` at once; `None` if one of them is zero or the bucket takes longer than
+    /// 146 years to fill.
     pub fn new(count: u64, per: Duration, burst: u64) -> Option<Self> {
         let per = nanos(per);
         let interval_nanos = (count > 0).then(|| per.div_ceil(count))?;

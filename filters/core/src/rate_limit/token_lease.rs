@@ -2,28 +2,30 @@
 //!
 //! # Why
 //!
-//! A decision costs a shared read and a shared write. Most requests come while their bucket is far from empty; for those a worker can
-//! take several tokens in one swap and spend them from its own memory.
+//! A decision costs a shared read and a shared write. Most requests come while their bucket is far from empty; for
+//! those a worker can take several tokens in one swap and spend them from its own memory.
 //!
 //! # How
 //!
-//! What a worker holds for a client is a [`Stretch`] of the client's [token bucket](super::token_bucket): it melts,
-//! so it never lets more through than the bucket would. How much to take is learnt: nothing for a client that comes once,
-//! then one, two, four, as long as everything is spent before the tick. And never more than one of `4 * workers` of
-//! the tokens that are there, so that near the limit they go one by one. Each tick gives back what is left.
+//! What a worker holds for a client is a [`Stretch`] of the client's [token bucket](super::token_bucket): it
+//! melts, so it never lets more through than the bucket would. How much to take is learnt: nothing for a client
+//! that comes once, then one, two, four, as long as everything is spent before the tick. And never more than one
+//! of `4 * workers` of the tokens that are there, so that near the limit they go one by one. Each tick gives back
+//! what is left.
 //!
 //! # What is guaranteed
 //!
-//! Never more is admitted than the bucket allows, since what is held is out of the bucket. A request can be refused while
-//! another worker holds tokens: each at most one of `4 * workers` of what was there when it took them, until its next
-//! tick. So with all workers busy exactly the limit is admitted, and with some suddenly idle less than a quarter of
-//! what was left stays unused for a tick. When fewer than `4 * workers` are there, nothing is taken in advance any more.
-//! A crash loses what was held: that many fewer are admitted until they have flowed in again.
+//! Never more is admitted than the bucket allows, since what is held is out of the bucket. A request can be
+//! refused while another worker holds tokens: each at most one of `4 * workers` of what was there when it took
+//! them, until its next tick. So with all workers busy exactly the limit is admitted, and with some suddenly idle
+//! less than a quarter of what was left stays unused for a tick. When fewer than `4 * workers` are there, nothing
+//! is taken in advance any more. A crash loses what was held: that many fewer are admitted until they have flowed
+//! in again.
 //!
 //! # Limits
 //!
-//! [`Leases`] has a fixed number of places, one for each of the clients that hash there. A client whose place holds
-//! another's tokens takes its own one by one.
+//! [`Leases`] has a fixed number of places, one for each of the clients that hash there. A client whose place
+//! holds another's tokens takes its own one by one.
 
 use super::token_bucket::{Advance, Stretch, TokenBucket};
 use crate::slots::Fingerprint;
@@ -157,7 +159,8 @@ impl Leases {
         own
     }
 
-    /// Puts back what [`Leases::spend`] took for a request that did not count after all. `false`: its lease is gone.
+    /// Puts back what [`Leases::spend`] took for a request that did not count after all. `false`: its lease is
+    /// gone.
     pub fn put_back(&mut self, client: Client, bucket: &TokenBucket, taken: Stretch, now: MonoTime) -> bool {
         let Some(lease) = self.lease(client).filter(|lease| lease.bucket == *bucket) else { return false };
         lease.held = lease.held.join(taken, now);
@@ -165,8 +168,8 @@ impl Leases {
         true
     }
 
-    /// Takes out what is left, on a tick or at the end. What was not spent is taken half as large the next time, and
-    /// a client that did not come is forgotten.
+    /// Takes out what is left, on a tick or at the end. What was not spent is taken half as large the next time,
+    /// and a client that did not come is forgotten.
     pub fn tick(&mut self, now: MonoTime) -> Vec<Unspent> {
         let mut unspent = Vec::new();
         for place in &mut self.0 {

@@ -205,7 +205,7 @@ fn what_is_held_is_spent_token_by_token_and_melts_in_between() {
     assert!(bucket.split(&mut held, 6, at(0)).is_none());
     assert!(bucket.split(&mut held, 2, at(0)).is_some());
     assert_eq!(bucket.left(held, at(0)), 3);
-    // At 350 ms half a token of the third is left, and two whole ones behind it... of which the halves do not count.
+    // The 300 ms that are left end at 500 ms: at 350 ms that is one token and a half.
     assert_eq!(bucket.left(held, at(350)), 1);
     assert!(bucket.split(&mut held, 1, at(350)).is_some());
     assert!(bucket.split(&mut held, 1, at(350)).is_none());

@@ -1,0 +1,65 @@
+//! `make profile`: instructions and host calls of each module, by callback and function.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a report fails loudly"
+)]
+
+use anyhow::Result;
+use ballast_contract::Workers;
+use ballast_modules::{instrument, named_module};
+use ballast_wasm_host::{Cost, Module};
+use std::collections::BTreeMap;
+
+const LIMIT: &str = r#"{"headers": "draft-11", "limits": [{"name": "per-client", "key": ["client_address"], "rate": "100000/s"}]}"#;
+/// Functions that a table lists for each callback.
+const TOP: usize = 12;
+
+fn main() -> Result<()> {
+    for (module, configuration) in [("noop", "{}"), ("rate-limit", LIMIT)] {
+        report(module, configuration)?;
+    }
+    Ok(())
+}
+
+/// Runs some requests through a module, and reports what the last one cost.
+fn report(name: &str, configuration: &str) -> Result<()> {
+    let instrumented = instrument(&std::fs::read(named_module(name)?)?)?;
+    let module = Module::instrumented(&instrumented.wasm, instrumented.counters)?;
+    let workers = Workers::start(&module, 1, configuration);
+    for _ in 0..20 {
+        request(&workers);
+    }
+    let _ = workers.vms[0].take_costs_by_callback();
+    request(&workers);
+    println!("\n## {name}: one request, {configuration}\n");
+    println!("| callback | instructions | host calls |");
+    println!("|---|---|---|");
+    let costs = workers.vms[0].take_costs_by_callback();
+    let mut functions: BTreeMap<String, u64> = BTreeMap::new();
+    for (callback, cost) in &costs {
+        println!("| {callback} | {} | {} |", cost.instructions.unwrap_or(0), calls(cost));
+        for (function, instructions) in &cost.functions {
+            *functions.entry(function.clone()).or_default() += instructions;
+        }
+    }
+    println!("\n| function | instructions |");
+    println!("|---|---|");
+    let mut functions: Vec<_> = functions.into_iter().collect();
+    functions.sort_by_key(|(_, instructions)| std::cmp::Reverse(*instructions));
+    for (function, instructions) in functions.iter().take(TOP) {
+        println!("| `{function}` | {instructions} |");
+    }
+    Ok(())
+}
+
+fn request(workers: &Workers) {
+    let stream = workers.get(0, "/", &[]);
+    ballast_contract::status(&stream);
+}
+
+fn calls(cost: &Cost) -> String {
+    let calls: Vec<String> = cost.host_calls.iter().map(|(name, count)| format!("{name} x{count}")).collect();
+    calls.join(", ")
+}
