@@ -125,6 +125,11 @@ impl TokenBucket {
         Duration::from_nanos(self.span(self.burst))
     }
 
+    /// How many tokens flow in during a span.
+    pub fn flows_in(&self, span: Duration) -> u64 {
+        nanos(span) / self.interval_nanos
+    }
+
     /// Charges `cost` tokens, and up to `advance` more if they are there.
     pub fn charge(
         &self,

@@ -35,8 +35,12 @@ use core::time::Duration;
 /// Places in a worker's memory: 256 busy clients, about 24 KiB.
 const PLACES: usize = 256;
 
-/// The most tokens one lease begins with: a thousandth of the shared writes is as good as none.
+/// The most tokens one lease begins with, unless more than these flow in until it is given back: a thousandth of the
+/// shared writes is as good as none, but what melts at once saves nothing.
 const MOST: u64 = 1_024;
+
+/// About how long a lease lasts: a worker's tick when it is idle.
+const LASTS: Duration = Duration::from_millis(100);
 
 /// Workers are assumed to be at least so many: who has just started knows of none.
 const LEAST_WORKERS: u64 = 4;
@@ -125,7 +129,8 @@ impl Leases {
             Some(lease) if lease.client == client && lease.bucket == *bucket => {
                 // Too little for this request, but not nothing: it waits for a cheaper one.
                 let enough = bucket.left(lease.held, now) > 0;
-                if enough { 0 } else { lease.size.saturating_mul(2).min(MOST).max(cost) }
+                let most = bucket.flows_in(LASTS).max(MOST);
+                if enough { 0 } else { lease.size.saturating_mul(2).min(most).max(cost) }
             }
             // Another client's unspent tokens stay where they are.
             Some(lease) if lease.bucket.left(lease.held, now) > 0 => return Advance::default(),

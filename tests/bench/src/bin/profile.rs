@@ -13,6 +13,8 @@ use ballast_wasm_host::{Cost, Module};
 use std::collections::BTreeMap;
 
 const LIMIT: &str = r#"{"headers": "draft-11", "limits": [{"name": "per-client", "key": ["client_address"], "rate": "100000/s"}]}"#;
+/// Requests that are measured, after as many to warm up.
+const REQUESTS: u64 = 100;
 /// Functions that a table lists for each callback.
 const TOP: usize = 12;
 
@@ -28,18 +30,20 @@ fn report(name: &str, configuration: &str) -> Result<()> {
     let instrumented = instrument(&std::fs::read(named_module(name)?)?)?;
     let module = Module::instrumented(&instrumented.wasm, instrumented.counters)?;
     let workers = Workers::start(&module, 1, configuration);
-    for _ in 0..20 {
+    for _ in 0..REQUESTS {
         request(&workers);
     }
     let _ = workers.vms[0].take_costs_by_callback();
-    request(&workers);
-    println!("\n## {name}: one request, {configuration}\n");
+    for _ in 0..REQUESTS {
+        request(&workers);
+    }
+    println!("\n## {name}: the mean of {REQUESTS} requests, {configuration}\n");
     println!("| callback | instructions | host calls |");
     println!("|---|---|---|");
     let costs = workers.vms[0].take_costs_by_callback();
     let mut functions: BTreeMap<String, u64> = BTreeMap::new();
     for (callback, cost) in &costs {
-        println!("| {callback} | {} | {} |", cost.instructions.unwrap_or(0), calls(cost));
+        println!("| {callback} | {} | {} |", cost.instructions.unwrap_or(0) / REQUESTS, calls(cost));
         for (function, instructions) in &cost.functions {
             *functions.entry(function.clone()).or_default() += instructions;
         }
@@ -49,7 +53,7 @@ fn report(name: &str, configuration: &str) -> Result<()> {
     let mut functions: Vec<_> = functions.into_iter().collect();
     functions.sort_by_key(|(_, instructions)| std::cmp::Reverse(*instructions));
     for (function, instructions) in functions.iter().take(TOP) {
-        println!("| `{function}` | {instructions} |");
+        println!("| `{function}` | {} |", instructions / REQUESTS);
     }
     Ok(())
 }
@@ -60,6 +64,10 @@ fn request(workers: &Workers) {
 }
 
 fn calls(cost: &Cost) -> String {
-    let calls: Vec<String> = cost.host_calls.iter().map(|(name, count)| format!("{name} x{count}")).collect();
+    let calls: Vec<String> = cost
+        .host_calls
+        .iter()
+        .map(|(name, count)| format!("{name} x{:.2}", *count as f64 / REQUESTS as f64))
+        .collect();
     calls.join(", ")
 }
