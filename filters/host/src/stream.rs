@@ -86,5 +86,6 @@ impl<F: Filter> HttpContext for StreamContext<F> {
             filter.on_log(stream, cx);
             Flow::Continue
         });
+        self.root.ended(self.id);
     }
 }
