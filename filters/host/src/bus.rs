@@ -136,12 +136,15 @@ impl<H: Host> Cx<'_, H> {
 
     /// Counts messages that had no effect. The counter exists from the first of them on.
     pub(crate) fn count_dropped(&mut self, reason: &'static str, count: usize) {
+        if count == 0 {
+            return;
+        }
         let known = self.services.bus.dropped.get(reason).copied();
         let metric = known.or_else(|| {
             let counter = self.counter("messages_dropped", &[("reason", reason)]).ok()?;
             Some(*self.services.bus.dropped.entry(reason).or_insert(counter.0))
         });
-        if let (Some(metric), Ok(offset @ 1..)) = (metric, i64::try_from(count)) {
+        if let (Some(metric), Ok(offset)) = (metric, i64::try_from(count)) {
             self.host.increment(metric, offset);
         }
     }

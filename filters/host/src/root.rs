@@ -113,7 +113,12 @@ impl<F: Filter> Root<F> {
             self.forget(id);
             return;
         }
-        let next = self.with(Some(id), |filter, cx| callback(filter, &mut stream, cx));
+        let next = self.with(Some(id), |filter, cx| {
+            let next = callback(filter, &mut stream, cx);
+            // It is.
+            cx.services.keep_reachable = false;
+            next
+        });
         drop(stream);
         let done = match next.unwrap_or(Next::Stay) {
             Next::Stay => Ok(()),

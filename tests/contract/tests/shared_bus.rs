@@ -5,7 +5,7 @@ mod shared;
 
 use ballast_contract::Workers;
 use ballast_wasm_host::Stream;
-use shared::{CONFIGURATION, answered, ask, crash, workers};
+use shared::{CONFIGURATION, answered, ask, crash, declare_dead, workers};
 use std::time::Duration;
 
 fn broadcast(workers: &Workers, worker: usize, message: &str, within_millis: u32) -> Stream {
@@ -103,4 +103,24 @@ fn messages_for_the_dead_have_no_effect_on_who_takes_their_slot_and_are_counted(
     let stream = broadcast(&workers, 1, "alive", 5_000);
     workers.host.deliver_queues();
     assert_eq!(answered(&stream).unwrap(), "acknowledged by 1");
+}
+
+#[test]
+fn who_gets_a_new_identity_knows_that_nobody_will_acknowledge_to_the_old_one() {
+    let workers = workers(2);
+    crash(&workers, 1);
+    let stream = broadcast(&workers, 0, "purge", 60_000);
+    declare_dead(&workers, 0);
+    workers.host.advance(Duration::from_millis(2_100));
+    assert_eq!(answered(&stream).unwrap(), "missing 1");
+    assert_eq!(ask(&workers, 0, "/rejoined"), "1");
+}
+
+#[test]
+fn no_message_is_counted_as_dropped_where_none_was() {
+    let workers = workers(3);
+    broadcast(&workers, 0, "purge", 5_000);
+    workers.host.advance(Duration::from_secs(1));
+    let names = workers.host.metric_names();
+    assert!(names.iter().all(|name| !name.contains("dropped")), "{names:?}");
 }

@@ -3,9 +3,9 @@
 
 mod shared;
 
-use ballast_contract::{VM_ID, Workers};
+use ballast_contract::Workers;
 use ballast_wasm_host::Stream;
-use shared::{answered, ask, crash, shared, workers};
+use shared::{answered, ask, crash, declare_dead, shared, workers};
 use std::time::Duration;
 
 /// A counter or list that names nobody.
@@ -188,16 +188,6 @@ fn a_worker_that_was_taken_for_dead_waits_on() {
     workers.host.deliver_queues();
     assert!(goes_on(&parked));
     end(&workers, &[&parked], "one");
-}
-
-/// Does what another worker would after ten seconds of silence.
-fn declare_dead(workers: &Workers, slot: u8) {
-    let key = format!("ballast/1/demo/test/vm/{slot}");
-    let (mut value, cas) = workers.host.shared_get(VM_ID, &key).unwrap();
-    // The state, then the epoch.
-    value[1] = 2;
-    value[2] += 1;
-    workers.host.shared_set(VM_ID, &key, &value, cas).unwrap();
 }
 
 #[test]

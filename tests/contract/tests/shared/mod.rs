@@ -42,3 +42,13 @@ pub(crate) fn crash(workers: &Workers, worker: usize) {
 pub(crate) fn shared(workers: &Workers, name: &str) -> Option<Vec<u8>> {
     workers.host.shared_get(VM_ID, &format!("ballast/1/demo/test/{name}")).map(|(value, _)| value)
 }
+
+/// Does what another worker would after ten seconds of silence.
+pub(crate) fn declare_dead(workers: &Workers, slot: u8) {
+    let key = format!("ballast/1/demo/test/vm/{slot}");
+    let (mut value, cas) = workers.host.shared_get(VM_ID, &key).unwrap();
+    // The state, then the epoch.
+    value[1] = 2;
+    value[2] += 1;
+    workers.host.shared_set(VM_ID, &key, &value, cas).unwrap();
+}
