@@ -51,14 +51,15 @@ impl<F: Filter> Root<F> {
         Some(callback(filter, &mut Cx { host: &Proxy, services, stream }))
     }
 
-    /// Makes a stream findable, if its last callback asked for something that comes later.
+    /// After a callback of a stream: makes the stream findable, if something later is for it.
     pub(crate) fn keep_reachable(&self, id: u32, state: &Rc<RefCell<F::Stream>>) {
-        let wanted =
-            self.with(Some(id), |_, cx| core::mem::take(&mut cx.services.keep_reachable)).unwrap_or_default();
-        if wanted {
+        let wanted = self.with(Some(id), |_, cx| {
+            cx.services.nudge(cx.host);
+            core::mem::take(&mut cx.services.keep_reachable)
+        });
+        if wanted.unwrap_or_default() {
             self.reachable.borrow_mut().insert(id, Rc::downgrade(state));
         }
-        self.with(Some(id), |_, cx| cx.services.nudge(cx.host));
     }
 
     /// A stream has ended. From here on others may be acted on.
@@ -67,14 +68,17 @@ impl<F: Filter> Root<F> {
         self.run_errands(id);
     }
 
-    /// A stream is gone.
-    pub(crate) fn forget(&self, id: u32) {
+    /// A stream is destroyed, maybe without having ended. What that brings about for others comes in a callback of
+    /// the root.
+    pub(crate) fn destroyed(&self, id: u32) {
+        self.forget(id);
+        self.with(None, |_, cx| cx.services.nudge(cx.host));
+    }
+
+    fn forget(&self, id: u32) {
         let known = self.reachable.try_borrow_mut().is_ok_and(|mut streams| streams.remove(&id).is_some());
         if known {
-            self.with(Some(id), |_, cx| {
-                cx.services.forget(cx.host, id);
-                cx.services.nudge(cx.host);
-            });
+            self.with(Some(id), |_, cx| cx.services.forget(cx.host, id));
         }
     }
 
@@ -206,6 +210,7 @@ impl<F: Filter> Root<F> {
                 self.with(None, |filter, cx| filter.on_background_call(cx, CallToken(token), read()));
             }
         }
+        self.with(None, |_, cx| cx.services.nudge(cx.host));
     }
 }
 

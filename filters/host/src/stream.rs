@@ -45,7 +45,7 @@ impl<F: Filter> StreamContext<F> {
 
 impl<F: Filter> Drop for StreamContext<F> {
     fn drop(&mut self) {
-        self.root.forget(self.id);
+        self.root.destroyed(self.id);
     }
 }
 
