@@ -3,7 +3,7 @@
 
 mod shared;
 
-use ballast_contract::Workers;
+use ballast_contract::{VM_ID, Workers};
 use ballast_wasm_host::Stream;
 use shared::{CONFIGURATION, answered, ask, crash, declare_dead, workers};
 use std::time::Duration;
@@ -76,6 +76,8 @@ fn a_crashed_worker_is_waited_for_until_the_deadline_at_the_longest() {
     let stream = broadcast(&workers, 0, "purge", 1_000);
     workers.host.advance(Duration::from_millis(900));
     assert_eq!(stream.local_reply(), None);
+    let told = workers.host.queue_length(VM_ID, "ballast/1/demo/test/queue/2").unwrap();
+    assert!((2..=4).contains(&told), "it is told again every 250 ms or so: {told}");
     workers.host.advance(Duration::from_millis(300));
     assert_eq!(answered(&stream).unwrap(), "missing 1");
 }

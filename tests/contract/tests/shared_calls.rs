@@ -44,6 +44,19 @@ fn calls_that_fail_say_how() {
 }
 
 #[test]
+fn a_grpc_call_gives_its_message_or_its_status() {
+    let workers = workers(1);
+    workers.host.add_cluster("echo");
+    let (good, bad) = (workers.get(0, "/call/grpc", &[]), workers.get(0, "/call/grpc", &[]));
+    let calls = workers.host.grpc_calls();
+    assert_eq!((calls[0].method.as_str(), calls[0].message.as_slice()), ("Echo", &b"ping"[..]));
+    calls[0].answer("pong").unwrap();
+    calls[1].fail(8, "enough").unwrap();
+    assert_eq!(answered(&good).unwrap(), "grpc 0 pong");
+    assert_eq!(answered(&bad).unwrap(), "grpc 8 ");
+}
+
+#[test]
 fn an_answer_for_a_stream_that_has_gone_is_nobodys() {
     let workers = workers(1);
     workers.host.add_cluster("echo");

@@ -12,7 +12,7 @@
 //! | `/fact` | `x-state` | states a fact about the request, or answers with the one that is stated |
 //! | `/publish` | `x-level` | has this worker think that the process is so overloaded |
 //! | `/facts` | | answers with what the process's filters say together |
-//! | `/call`, `/call/background` | | calls the cluster for the stream, or from the next tick |
+//! | `/call`, `/call/grpc`, `/call/background` | | calls the cluster for the stream, or from the next tick |
 //! | `/answers` | | answers with the status of each background call |
 //! | `/rejoined` | | answers with how often this worker has got a new identity |
 //! | `/timer` | `x-wait-ms` | holds the request for so long |
@@ -25,7 +25,7 @@ use ballast_core::bus::Outcome;
 use ballast_core::plane::{Facts, Overload};
 use ballast_core::vms::Member;
 use ballast_host::{
-    BroadcastId, CallAnswer, CallToken, Cx, Filter, Flow, Half, Host, HttpCall, Map, Next, Permit,
+    BroadcastId, CallAnswer, CallToken, Cx, Filter, Flow, GrpcCall, Half, Host, HttpCall, Map, Next, Permit,
     StartError, StreamId,
 };
 use config::Config;
@@ -97,6 +97,10 @@ impl Filter for Demo {
             }
             b"/facts" => answer(&format!("overload {}", cx.facts().overload.level())),
             b"/call" => match cx.call_http(&self.call()) {
+                Ok(_) => Flow::Pause,
+                Err(error) => answer(&error.to_string()),
+            },
+            b"/call/grpc" => match cx.call_grpc(&self.grpc_call()) {
                 Ok(_) => Flow::Pause,
                 Err(error) => answer(&error.to_string()),
             },
@@ -213,9 +217,21 @@ impl Demo {
             timeout: Duration::from_secs(1),
         }
     }
+
+    fn grpc_call(&self) -> GrpcCall {
+        GrpcCall {
+            cluster: self.config.cluster.clone(),
+            service: "ballast.Demo".to_owned(),
+            method: "Echo".to_owned(),
+            metadata: vec![("x-demo".to_owned(), b"1".to_vec())],
+            message: b"ping".to_vec(),
+            timeout: Duration::from_secs(1),
+        }
+    }
 }
 
 ballast_host::export_filter!(
     Demo,
-    callbacks: "proxy_on_request_headers,proxy_on_response_headers,proxy_on_log,proxy_on_http_call_response"
+    callbacks: "proxy_on_request_headers,proxy_on_response_headers,proxy_on_log,proxy_on_http_call_response,\
+                proxy_on_grpc_receive,proxy_on_grpc_close"
 );

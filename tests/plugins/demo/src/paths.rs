@@ -44,7 +44,9 @@ pub(crate) fn called(call: &CallAnswer) -> String {
             }
             None => "failed".to_owned(),
         },
-        CallAnswer::Grpc { status, .. } => format!("grpc {status}"),
+        CallAnswer::Grpc { status, message } => {
+            format!("grpc {status} {}", String::from_utf8_lossy(message))
+        }
     }
 }
 
