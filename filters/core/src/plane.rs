@@ -9,14 +9,18 @@
 //! # How
 //!
 //! Each publishing filter has one small record in shared data, written by one of its members (who holds the filter's
-//! lease) on its tick. A reader decodes the records it knows of and merges what is fresh into one [`Facts`]: of several
-//! opinions the worse one counts.
+//! lease) on its tick. The names of all records are on one list, [`Publishers`]. A reader decodes the records and merges
+//! what is fresh into one [`Facts`]: of several opinions the worse one counts.
 //!
 //! # Limits
 //!
 //! A reader is late by up to a publisher's tick and its own. A record that was not published anew within a limit, or
 //! whose publisher is known to be gone, says nothing: no news is good news, since a filter that died must not keep the
 //! process in alarm.
+
+mod publishers;
+
+pub use publishers::{Enlist, Enlisting, MAX_PUBLISHERS, Publishers};
 
 use crate::rewrite::{Edit, Edited, Rewrite};
 use crate::time::MonoTime;

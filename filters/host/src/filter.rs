@@ -4,9 +4,13 @@
 //! goes out as a value. It never asks whether it is alone in its VM, and keeps no globals: what belongs to a configuration is in
 //! the filter, what belongs to a request is in [`Filter::Stream`].
 
+use crate::bus::BroadcastId;
 use crate::context::Cx;
 use crate::host::{CallToken, Half, Headers, Host, Reply};
+use crate::parking::Permit;
+use ballast_core::bus::Outcome;
 use ballast_core::config::ConfigError;
+use ballast_core::vms::Member;
 use serde::de::DeserializeOwned;
 
 /// What shall happen to the stream whose callback runs.
@@ -81,6 +85,8 @@ pub trait Filter: Sized + 'static {
     type Config: DeserializeOwned;
     /// What is remembered about one request.
     type Stream: Default + 'static;
+    /// Whether [`Cx::facts`] is asked, and so is read on each tick.
+    const READS_FACTS: bool = false;
 
     /// The namespace of shared state that the configuration names, if it does.
     fn namespace(config: &Self::Config) -> Option<&str>;
@@ -171,4 +177,20 @@ pub trait Filter: Sized + 'static {
 
     /// A call that was made without a stream is answered.
     fn on_background_call<H: Host>(&mut self, cx: &mut Cx<'_, H>, call: CallToken, answer: CallAnswer) {}
+
+    /// A member has broadcast something. It is acknowledged once this returns, and comes once.
+    fn on_message<H: Host>(&mut self, cx: &mut Cx<'_, H>, from: Member, payload: &[u8]) {}
+
+    /// What a broadcast of this root has come to.
+    fn on_broadcast_done<H: Host>(&mut self, cx: &mut Cx<'_, H>, id: BroadcastId, outcome: &Outcome) {}
+
+    /// A stream that waited for a permit has one, or has waited too long.
+    fn on_permit<H: Host>(&mut self, stream: &mut Self::Stream, cx: &mut Cx<'_, H>, permit: Permit) -> Next {
+        Next::Resume(Half::Request)
+    }
+
+    /// Another callback of this root has [woken](Cx::wake) the stream.
+    fn on_wake<H: Host>(&mut self, stream: &mut Self::Stream, cx: &mut Cx<'_, H>, number: u32) -> Next {
+        Next::Stay
+    }
 }

@@ -9,23 +9,29 @@
 //! # How
 //!
 //! [`export_filter`] makes a crate a module. The generic root ([`root`](crate)) reads and refuses configuration, ticks, and reaches
-//! streams that are parked. [`Cx`] hands a callback the proxy and the root's services: timers, call-outs, queues,
-//! conversations over shared values.
+//! streams that are parked. [`Cx`] hands a callback the proxy and the root's services: timers, call-outs, broadcasts,
+//! permits, leases, facts, conversations over shared values.
 //!
 //! # Limits
 //!
 //! Nothing here decides anything about requests: rules live in `ballast-core`.
 
 mod abi;
+mod bus;
 mod callout;
 mod context;
 mod drive;
 #[doc(hidden)]
 pub mod export;
+mod facts;
 mod filter;
+mod here;
 mod host;
+mod leases;
 mod membership;
 mod metrics;
+mod parking;
+mod plane;
 mod proxy;
 mod queues;
 mod random;
@@ -36,6 +42,7 @@ mod services;
 mod stream;
 mod timers;
 
+pub use bus::BroadcastId;
 pub use context::Cx;
 pub use drive::{LAYOUT_VERSION, Scope, drive};
 pub use filter::{CallAnswer, Filter, Flow, Next, StartError};
@@ -44,6 +51,7 @@ pub use host::{
     MetricKind, QueueId, Reply, Shared, StreamId,
 };
 pub use metrics::{Counter, Gauge, Histogram};
+pub use parking::{Ask, Asked, Permit};
 pub use proxy::Proxy;
 pub use random::HostRandom;
 pub use request::{ReadPlan, RequestView};

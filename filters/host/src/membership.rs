@@ -27,6 +27,10 @@ pub(crate) struct Membership {
     me: Option<Member>,
     /// Declared dead, and not yet back.
     must_rejoin: bool,
+    /// A refresh has found somebody gone, and no tick has said so yet.
+    lost_somebody: bool,
+    /// Messages for earlier owners of the own queue, not yet counted.
+    pub(crate) dropped: usize,
     view: Rc<View>,
     last_try: Option<MonoTime>,
     last_beat: MonoTime,
@@ -35,6 +39,14 @@ pub(crate) struct Membership {
 impl Membership {
     pub(crate) const fn view(&self) -> &Rc<View> {
         &self.view
+    }
+
+    pub(crate) fn shared_view(&self) -> Rc<View> {
+        Rc::clone(&self.view)
+    }
+
+    pub(crate) const fn is_member(&self) -> bool {
+        self.me.is_some()
     }
 
     /// The identity, joining if there is none; at most one try a second.
@@ -53,35 +65,40 @@ impl Membership {
         if let Ok(me) = run(host, scope, &mut Join::new(now)) {
             self.me = Some(me);
             self.last_beat = now;
-            queues.own(host, scope, me.slot);
+            self.dropped += queues.own(host, scope, me.slot);
             self.refresh(host, scope, now);
         }
     }
 
-    fn refresh(&mut self, host: &impl Host, scope: &Scope, now: MonoTime) -> bool {
+    /// Looks around. What is found is said in the next tick.
+    pub(crate) fn refresh(&mut self, host: &impl Host, scope: &Scope, now: MonoTime) {
         // A view that cannot be refreshed stays as it was: it lags, which is allowed.
-        let Ok(refreshed) = run(host, scope, &mut Refresh::new(self.me, now)) else { return false };
-        let earlier = core::mem::replace(&mut self.view, Rc::new(refreshed.view));
-        self.view.lost_somebody_since(&earlier)
+        if let Ok(refreshed) = run(host, scope, &mut Refresh::new(self.me, now)) {
+            let earlier = core::mem::replace(&mut self.view, Rc::new(refreshed.view));
+            self.lost_somebody |= self.view.lost_somebody_since(&earlier);
+        }
     }
 
     /// Beats and looks around once a second.
     pub(crate) fn tick(&mut self, host: &impl Host, scope: &Scope, queues: &mut Queues) -> Changes {
         let now = host.now();
-        if let Some(me) = self.me {
-            if now.since(self.last_beat) < BEAT_EVERY {
-                return Changes::default();
+        match self.me {
+            Some(me) if now.since(self.last_beat) >= BEAT_EVERY => {
+                self.last_beat = now;
+                if run(host, scope, &mut Beat::new(me, now)) == Ok(Pulse::Rejoin) {
+                    self.me = None;
+                    self.must_rejoin = true;
+                    self.last_try = None;
+                } else {
+                    self.refresh(host, scope, now);
+                }
             }
-            self.last_beat = now;
-            if run(host, scope, &mut Beat::new(me, now)) == Ok(Pulse::Rejoin) {
-                self.me = None;
-                self.must_rejoin = true;
-                self.last_try = None;
-            }
+            _ => {}
         }
         let joined = self.member(host, scope, queues).is_some();
+        // A request may have joined again before this tick: it is said here all the same.
         let rejoined = joined && core::mem::take(&mut self.must_rejoin);
-        Changes { rejoined, lost_somebody: self.refresh(host, scope, now) }
+        Changes { rejoined, lost_somebody: core::mem::take(&mut self.lost_somebody) }
     }
 
     /// Gives the slot back.

@@ -11,7 +11,7 @@ use core::fmt::Write;
 
 /// Only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counter(MetricId);
+pub struct Counter(pub(crate) MetricId);
 
 impl Counter {
     /// Adds `count`; nothing for zero, which the proxy refuses.

@@ -7,11 +7,10 @@
 
 use crate::abi;
 use crate::context::Cx;
-use crate::drive::Scope;
 use crate::filter::{CallAnswer, Filter, Next};
 use crate::host::{Buffer, CallToken, Host, HostError, LogLevel, Map, StreamId};
 use crate::proxy::Proxy;
-use crate::services::Services;
+use crate::services::{Errand, Services};
 use crate::stream::StreamContext;
 use ballast_core::config;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -52,25 +51,64 @@ impl<F: Filter> Root<F> {
         Some(callback(filter, &mut Cx { host: &Proxy, services, stream }))
     }
 
-    /// Makes a stream findable, if its last callback asked for something that comes later.
+    /// After a callback of a stream: makes the stream findable, if something later is for it.
     pub(crate) fn keep_reachable(&self, id: u32, state: &Rc<RefCell<F::Stream>>) {
-        let wanted =
-            self.with(Some(id), |_, cx| core::mem::take(&mut cx.services.keep_reachable)).unwrap_or_default();
-        if wanted {
+        let wanted = self.with(Some(id), |_, cx| {
+            cx.services.nudge(cx.host);
+            core::mem::take(&mut cx.services.keep_reachable)
+        });
+        if wanted.unwrap_or_default() {
             self.reachable.borrow_mut().insert(id, Rc::downgrade(state));
         }
     }
 
-    /// A stream is gone.
-    pub(crate) fn forget(&self, id: u32) {
+    /// A stream has ended. From here on others may be acted on.
+    pub(crate) fn ended(&self, id: u32) {
+        self.forget(id);
+        self.run_errands(id);
+    }
+
+    /// A stream is destroyed, maybe without having ended. What that brings about for others comes in a callback of
+    /// the root.
+    pub(crate) fn destroyed(&self, id: u32) {
+        self.forget(id);
+        self.with(None, |_, cx| cx.services.nudge(cx.host));
+    }
+
+    fn forget(&self, id: u32) {
         let known = self.reachable.try_borrow_mut().is_ok_and(|mut streams| streams.remove(&id).is_some());
         if known {
-            self.with(Some(id), |_, cx| cx.services.forget(id));
+            self.with(Some(id), |_, cx| cx.services.forget(cx.host, id));
         }
     }
 
-    /// Acts on a stream from outside its own callbacks: makes it the effective one, runs, and does what comes of it.
-    fn visit(&self, id: u32, callback: impl FnOnce(&mut F, &mut F::Stream, &mut Cx<'_, Proxy>) -> Next) {
+    /// Does what is to be done for streams so far, from a callback of the context `from`. What comes of that is done
+    /// in the next such callback.
+    fn run_errands(&self, from: u32) {
+        let errands = self.with(None, |_, cx| cx.services.errands()).unwrap_or_default();
+        for _ in 0..errands {
+            let next = self.with(None, |_, cx| cx.services.next_errand()).flatten();
+            match next {
+                Some((stream, Errand::Permit(permit))) => {
+                    self.visit(stream, from, |filter, state, cx| filter.on_permit(state, cx, permit));
+                }
+                Some((stream, Errand::Wake(number))) => {
+                    self.visit(stream, from, |filter, state, cx| filter.on_wake(state, cx, number));
+                }
+                None => {}
+            }
+        }
+        self.with(None, |_, cx| cx.services.nudge(cx.host));
+    }
+
+    /// Acts on a stream from outside its own callbacks: makes it the effective one, runs, does what comes of it, and
+    /// makes the context `from` the effective one again.
+    fn visit(
+        &self,
+        id: u32,
+        from: u32,
+        callback: impl FnOnce(&mut F, &mut F::Stream, &mut Cx<'_, Proxy>) -> Next,
+    ) {
         let state = self.reachable.borrow().get(&id).and_then(Weak::upgrade);
         let Some(state) = state else { return };
         let Ok(mut stream) = state.try_borrow_mut() else { return };
@@ -79,7 +117,12 @@ impl<F: Filter> Root<F> {
             self.forget(id);
             return;
         }
-        let next = self.with(Some(id), |filter, cx| callback(filter, &mut stream, cx));
+        let next = self.with(Some(id), |filter, cx| {
+            let next = callback(filter, &mut stream, cx);
+            // It is.
+            cx.services.keep_reachable = false;
+            next
+        });
         drop(stream);
         let done = match next.unwrap_or(Next::Stay) {
             Next::Stay => Ok(()),
@@ -89,8 +132,8 @@ impl<F: Filter> Root<F> {
         if let Err(error) = done {
             abi::log(LogLevel::Warn as u32, &format!("{}: a held stream could not go on: {error}", F::NAME));
         }
-        // The root itself is always there.
-        let _ = Proxy.focus(StreamId(self.id));
+        // The context that runs is always there.
+        let _ = Proxy.focus(StreamId(from));
     }
 
     fn configure(&self, size: usize) -> Result<(), String> {
@@ -99,7 +142,7 @@ impl<F: Filter> Root<F> {
         let plugin = Proxy.property("plugin_name").unwrap_or_default();
         let plugin = String::from_utf8_lossy(&plugin);
         let namespace = F::namespace(&parsed).unwrap_or(&plugin).to_owned();
-        let mut services = Services::new(F::NAME, Scope::new(F::NAME, &namespace));
+        let mut services = Services::new(F::NAME, &namespace);
         let filter = F::start(parsed, &mut Cx { host: &Proxy, services: &mut services, stream: None })
             .map_err(|error| error.to_string())?;
         services.adjust_tick(&Proxy, Proxy.now());
@@ -109,18 +152,49 @@ impl<F: Filter> Root<F> {
 
     fn tick(&self) {
         self.with(None, |filter, cx| {
-            let Services { membership, queues, scope, .. } = cx.services;
-            let changes = membership.tick(cx.host, scope, queues);
+            let changes = cx.services.beat(cx.host);
+            let stale = core::mem::take(&mut cx.services.membership.dropped);
+            cx.count_dropped("stale", stale);
             if changes.rejoined {
                 filter.on_rejoin(cx);
             }
+            if F::READS_FACTS {
+                cx.services.plane.read(cx.host);
+            }
+        });
+        self.empty_queue();
+        self.with(None, |filter, cx| {
             filter.on_tick(cx);
+            cx.services.lead(cx.host);
         });
         let now = Proxy.now();
         while let Some((stream, timer)) = self.with(None, |_, cx| cx.services.timers.pop_due(now)).flatten() {
-            self.visit(stream, |filter, state, cx| filter.on_timer(state, cx, timer));
+            self.visit(stream, self.id, |filter, state, cx| filter.on_timer(state, cx, timer));
         }
-        self.with(None, |_, cx| cx.services.adjust_tick(&Proxy, now));
+        self.run_errands(self.id);
+        self.with(None, |_, cx| cx.services.adjust_tick(cx.host, now));
+    }
+
+    /// Takes in all messages, and ends what has come to an end with them.
+    fn empty_queue(&self) {
+        self.with(None, |filter, cx| {
+            while let Some((from, payload, ack)) = Services::next_message(cx) {
+                filter.on_message(cx, from, &payload);
+                let Services { queues, scope, .. } = cx.services;
+                // A sender without a queue is gone, and waits for nothing.
+                queues.send(cx.host, scope, from.slot, &ack);
+            }
+            cx.services.settle(cx.host);
+            while let Some((id, outcome)) = cx.services.bus.next_done() {
+                filter.on_broadcast_done(cx, id, &outcome);
+            }
+        });
+    }
+
+    fn queue_ready(&self) {
+        self.empty_queue();
+        self.run_errands(self.id);
+        self.with(None, |_, cx| cx.services.adjust_tick(cx.host, cx.host.now()));
     }
 
     /// A call is answered; `read` reads the answer once the context that made the call is the effective one.
@@ -128,12 +202,15 @@ impl<F: Filter> Root<F> {
         let stream = self.with(None, |_, cx| cx.services.calls.remove(&token)).flatten();
         match stream {
             Some(stream) => {
-                self.visit(stream, |filter, state, cx| filter.on_call(state, cx, CallToken(token), read()))
+                self.visit(stream, self.id, |filter, state, cx| {
+                    filter.on_call(state, cx, CallToken(token), read())
+                });
             }
             None => {
                 self.with(None, |filter, cx| filter.on_background_call(cx, CallToken(token), read()));
             }
         }
+        self.with(None, |_, cx| cx.services.nudge(cx.host));
     }
 }
 
@@ -164,8 +241,7 @@ impl<F: Filter> Drop for RootHandle<F> {
     fn drop(&mut self) {
         self.0.with(None, |filter, cx| {
             filter.on_end(cx);
-            let Services { membership, scope, .. } = cx.services;
-            membership.leave(cx.host, scope);
+            cx.services.end(cx.host);
         });
     }
 }
@@ -193,6 +269,11 @@ impl<F: Filter> RootContext for RootHandle<F> {
 
     fn on_tick(&mut self) {
         self.0.tick();
+    }
+
+    /// A wake-up may come late, for several messages or for none, so it matters that there was one and not for what.
+    fn on_queue_ready(&mut self, _queue: u32) {
+        self.0.queue_ready();
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {

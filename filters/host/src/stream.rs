@@ -45,7 +45,7 @@ impl<F: Filter> StreamContext<F> {
 
 impl<F: Filter> Drop for StreamContext<F> {
     fn drop(&mut self) {
-        self.root.forget(self.id);
+        self.root.destroyed(self.id);
     }
 }
 
@@ -86,5 +86,6 @@ impl<F: Filter> HttpContext for StreamContext<F> {
             filter.on_log(stream, cx);
             Flow::Continue
         });
+        self.root.ended(self.id);
     }
 }

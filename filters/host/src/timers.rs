@@ -39,9 +39,10 @@ impl Timers {
         Some((stream, timer))
     }
 
-    /// How long the tick may sleep from `now` on.
-    pub(crate) fn period(&self, now: MonoTime) -> Duration {
-        let next = self.due.first().map_or(IDLE_TICK, |(at, _, _)| at.since(now));
+    /// How long the tick may sleep from `now` on, if something else is due at `other`.
+    pub(crate) fn period(&self, now: MonoTime, other: Option<MonoTime>) -> Duration {
+        let first = self.due.first().map(|(at, _, _)| *at);
+        let next = first.into_iter().chain(other).min().map_or(IDLE_TICK, |at| at.since(now));
         next.clamp(FASTEST_TICK, IDLE_TICK)
     }
 }
@@ -78,10 +79,11 @@ mod tests {
     #[test]
     fn the_tick_sleeps_until_the_next_timer_but_never_longer_than_when_idle() {
         let mut timers = Timers::default();
-        assert_eq!(timers.period(at(0)), IDLE_TICK);
+        assert_eq!(timers.period(at(0), None), IDLE_TICK);
         timers.set(at(1_000), 1, 0);
-        assert_eq!(timers.period(at(0)), IDLE_TICK);
-        assert_eq!(timers.period(at(980)), Duration::from_millis(20));
-        assert_eq!(timers.period(at(2_000)), FASTEST_TICK);
+        assert_eq!(timers.period(at(0), None), IDLE_TICK);
+        assert_eq!(timers.period(at(980), None), Duration::from_millis(20));
+        assert_eq!(timers.period(at(980), Some(at(985))), Duration::from_millis(5));
+        assert_eq!(timers.period(at(2_000), None), FASTEST_TICK);
     }
 }
