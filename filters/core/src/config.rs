@@ -13,13 +13,14 @@
 
 mod common;
 mod error;
+mod json;
 mod protobuf;
 
 pub use common::{Mode, Name, OnError, check_unique};
 pub use error::ConfigError;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Reads a configuration: JSON text, an encoded `Struct`, or nothing, which is `{}`.
 ///
@@ -28,35 +29,18 @@ use serde_json::Value;
 /// The bytes are neither, or do not say what `T` asks for. Never panics, whatever the bytes are.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
     let text = bytes.trim_ascii();
-    match text.first() {
-        None => read(&mut serde_json::Deserializer::from_slice(b"{}")),
-        Some(b'{') if !protobuf::looks_encoded(bytes) => json(text),
+    let value = match text.first() {
+        None => Value::Object(Map::new()),
         Some(_) if protobuf::looks_encoded(bytes) => {
-            let fields = protobuf::decode(bytes).map_err(ConfigError::at_root)?;
-            read(Value::Object(fields))
+            Value::Object(protobuf::decode(bytes).map_err(ConfigError::at_root)?)
         }
-        Some(_) => Err(ConfigError::at_root(
-            "a configuration is a JSON object or a google.protobuf.Struct".to_owned(),
-        )),
-    }
-}
-
-fn json<T: DeserializeOwned>(text: &[u8]) -> Result<T, ConfigError> {
-    let mut source = serde_json::Deserializer::from_slice(text);
-    let outcome = read(&mut source).and_then(|value| {
-        source.end().map(|()| value).map_err(|error| ConfigError::at_root(error.to_string()))
-    });
-    outcome.map_err(|error| match serde_json::from_slice::<Value>(text).map(read::<T>) {
-        // The text is sound, so what is wrong is what it says: in the words that a Struct gets, without line and column.
-        Ok(Err(said)) => said,
-        _ => error,
-    })
-}
-
-fn read<'de, T: DeserializeOwned>(
-    source: impl serde::Deserializer<'de, Error = serde_json::Error>,
-) -> Result<T, ConfigError> {
-    serde_path_to_error::deserialize(source)
+        Some(b'{') => json::parse(text).map_err(|error| ConfigError::at_root(error.to_string()))?,
+        Some(_) => {
+            let expected = "a configuration is a JSON object or a google.protobuf.Struct";
+            return Err(ConfigError::at_root(expected.to_owned()));
+        }
+    };
+    serde_path_to_error::deserialize(value)
         .map_err(|error| ConfigError::new(place(&error.path().to_string()), error.inner().to_string()))
 }
 
