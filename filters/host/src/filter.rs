@@ -146,6 +146,10 @@ pub trait Filter: Sized + 'static {
         Flow::Continue
     }
 
+    /// The stream is gone, however it ended: the last callback, always exported, so a filter that only settles here is not
+    /// called for the log. Headers and properties can no longer be read.
+    fn on_destroy<H: Host>(&mut self, stream: &mut Self::Stream, cx: &mut Cx<'_, H>) {}
+
     /// The stream has ended, however it ended. Also comes for streams whose request headers never reached this filter.
     fn on_log<H: Host>(&mut self, stream: &mut Self::Stream, cx: &mut Cx<'_, H>) {}
 

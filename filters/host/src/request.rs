@@ -27,20 +27,23 @@ impl ReadPlan {
     }
 }
 
+/// As many properties as a configuration is likely to ask for.
+const REMEMBERED: usize = 6;
+
 /// The request whose headers have come. Each value is read once at the most.
 pub struct RequestView<'a, H: Host> {
     host: &'a H,
     plan: &'a ReadPlan,
     map: OnceCell<Headers>,
     header: OnceCell<Option<Vec<u8>>>,
-    properties: Vec<OnceCell<Option<Vec<u8>>>>,
+    /// The values of the plan's first properties; more than these are read anew each time.
+    properties: [OnceCell<Option<Vec<u8>>>; REMEMBERED],
 }
 
 impl<'a, H: Host> RequestView<'a, H> {
     /// The view of the stream whose request headers callback runs.
     pub fn new(host: &'a H, plan: &'a ReadPlan) -> Self {
-        let properties = plan.properties.iter().map(|_| OnceCell::new()).collect();
-        Self { host, plan, map: OnceCell::new(), header: OnceCell::new(), properties }
+        Self { host, plan, map: OnceCell::new(), header: OnceCell::new(), properties: Default::default() }
     }
 }
 
@@ -59,8 +62,10 @@ impl<H: Host> Request for RequestView<'_, H> {
     fn property(&self, property: &Property) -> Option<Cow<'_, [u8]>> {
         let index = self.plan.properties.iter().position(|(known, _)| known == property)?;
         let (_, path) = self.plan.properties.get(index)?;
-        let value = self.properties.get(index)?.get_or_init(|| self.host.property(path));
-        value.as_deref().map(Cow::Borrowed)
+        match self.properties.get(index) {
+            Some(value) => value.get_or_init(|| self.host.property(path)).as_deref().map(Cow::Borrowed),
+            None => self.host.property(path).map(Cow::Owned),
+        }
     }
 }
 

@@ -45,6 +45,9 @@ impl<F: Filter> StreamContext<F> {
 
 impl<F: Filter> Drop for StreamContext<F> {
     fn drop(&mut self) {
+        if let Ok(mut stream) = self.state.try_borrow_mut() {
+            self.root.with(Some(self.id), |filter, cx| filter.on_destroy(&mut stream, cx));
+        }
         self.root.destroyed(self.id);
     }
 }

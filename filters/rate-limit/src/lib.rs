@@ -16,7 +16,7 @@ mod refusal;
 use ballast_core::config::{Mode, OnError};
 use ballast_core::matching::Needs;
 use ballast_core::rate_limit::config::{Config, Denied, HeaderStyle};
-use ballast_core::rate_limit::headers::headers;
+use ballast_core::rate_limit::headers::Teller;
 use ballast_core::rate_limit::token_lease::Leases;
 use ballast_core::rate_limit::{
     Admit, Admitted, Algorithm, Ask, Charges, Decision, Named, Settle, Situation, give_back,
@@ -31,6 +31,7 @@ pub struct RateLimit {
     config: Config,
     plan: ReadPlan,
     metrics: Vec<LimitMetrics>,
+    teller: Teller,
     leases: Leases,
     /// Charges whose settling failed.
     unsettled: Vec<Charges>,
@@ -61,9 +62,11 @@ impl Filter for RateLimit {
         let mut needs = Needs::default();
         config.needs(&mut needs);
         let metrics = config.limits.iter().map(|limit| LimitMetrics::define(limit.name.as_str(), cx));
+        let told = config.limits.iter().map(|limit| (limit.name.as_str(), limit.algorithm));
         let concurrency = |algorithm| matches!(algorithm, Algorithm::Concurrency { .. });
         Ok(Self {
             plan: ReadPlan::new(&needs),
+            teller: Teller::new(config.headers, told),
             metrics: metrics.collect::<Result<_, _>>()?,
             leases: Leases::new(),
             unsettled: Vec::new(),
@@ -95,7 +98,7 @@ impl Filter for RateLimit {
             stream.status = status.and_then(|text| core::str::from_utf8(&text).ok()?.parse().ok());
         }
         if let Some(decision) = stream.decision.take() {
-            let told = headers(self.config.headers, &decision, |limit| self.config.name_of(limit));
+            let told = self.teller.headers(&decision);
             let shadow = refusal::shadow_mark(&self.config, &decision);
             for (name, value) in told.into_iter().chain(shadow) {
                 // An answer whose headers cannot be changed any more goes on without.
@@ -105,7 +108,7 @@ impl Filter for RateLimit {
         Flow::Continue
     }
 
-    fn on_log<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) {
+    fn on_destroy<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) {
         let charges = core::mem::take(&mut stream.charges);
         if !charges.is_empty() {
             let settle = self.config.settle(charges, stream.status, &mut self.leases, cx.host.now());
@@ -190,5 +193,5 @@ impl RateLimit {
 
 ballast_host::export_filter!(
     RateLimit,
-    callbacks: "proxy_on_request_headers,proxy_on_response_headers,proxy_on_log"
+    callbacks: "proxy_on_request_headers,proxy_on_response_headers"
 );

@@ -31,6 +31,16 @@ pub fn variants() -> Vec<Variant> {
     vec![
         variant("no filter", None, String::new()),
         variant("no-op (plain SDK)", None, wasm("target/plugins/ballast_noop.wasm", "{}")),
+        variant(
+            "rate limit: disabled",
+            None,
+            wasm("dist/ballast_rate_limit.wasm", r#"{"mode": "disabled"}"#),
+        ),
+        variant(
+            "rate limit: one limit for all",
+            None,
+            rate_limit("none", r#"{"name": "all", "rate": "100000/s"}"#),
+        ),
         variant("rate limit: one limit", Some(1.6), one("none")),
         variant("rate limit: one limit, draft-11 headers", Some(2.2), one("draft-11")),
         variant("rate limit: three limits", None, rate_limit("none", three)),

@@ -1,7 +1,7 @@
 //! A client's address.
 
 use crate::matching::{HeaderName, Needs, Property, Request};
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -78,6 +78,11 @@ fn forwarded_address(list: &[u8], hops: usize) -> Option<IpAddr> {
 
 /// An address with or without port, an IPv6 address with or without brackets.
 fn parse(text: &str) -> Option<IpAddr> {
+    // What nearly every request brings; that the port is a number is the proxy's business.
+    let ipv4 = || text.rsplit_once(':')?.0.parse::<Ipv4Addr>().ok();
+    if let Some(address) = ipv4() {
+        return Some(address.into());
+    }
     let with_port = || text.parse::<SocketAddr>().ok().map(|socket| socket.ip());
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::from);
     let address = with_port().or_else(bracketed).or_else(|| text.parse().ok())?;
@@ -86,10 +91,11 @@ fn parse(text: &str) -> Option<IpAddr> {
 
 /// A network as bytes: its address (4 or 16 of them) and its length.
 pub(super) fn bytes(network: IpNet) -> Vec<u8> {
-    let mut bytes = match network.addr() {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    };
+    let mut bytes = Vec::with_capacity(17);
+    match network.addr() {
+        IpAddr::V4(address) => bytes.extend_from_slice(&address.octets()),
+        IpAddr::V6(address) => bytes.extend_from_slice(&address.octets()),
+    }
     bytes.push(network.prefix_len());
     bytes
 }

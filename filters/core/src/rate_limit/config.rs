@@ -88,7 +88,8 @@ impl Config {
         if self.mode == Mode::Disabled || self.exempt.iter().any(|matcher| matcher.matches(request)) {
             return Ok(asks);
         }
-        let mut material = Vec::new();
+        // Room for an address or an ordinary header: most keys need no second allocation.
+        let mut material = Vec::with_capacity(64);
         for (number, limit) in (0..).zip(&self.limits) {
             let enforced = self.mode == Mode::Enforce && limit.is_enforced(random);
             match limit.ask(number, request, secret, enforced, &mut material) {

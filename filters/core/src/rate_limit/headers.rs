@@ -13,7 +13,7 @@ use super::{Algorithm, Decision, Said, Trouble, Verdict};
 use crate::http::Problem;
 use core::time::Duration;
 use serde_json::Value;
-use sfv::{Integer, KeyRef, ListSerializer, StringRef};
+use sfv::{Integer, ItemSerializer, KeyRef, StringRef};
 
 /// The draft's names, here only: later drafts may rename them.
 mod names {
@@ -27,11 +27,15 @@ mod names {
     pub(super) const AVAILABLE: &KeyRef = KeyRef::constant("r");
     pub(super) const UNTIL: &KeyRef = KeyRef::constant("t");
     pub(super) const CONCURRENT: &StringRef = StringRef::constant("concurrent-requests");
+    pub(super) const NAMELESS: &StringRef = StringRef::constant("");
     pub(super) const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
     pub(super) const REDUCED_CAPACITY: &str =
         "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
     pub(super) const VIOLATED: &str = "violated-policies";
 }
+
+/// What stands between the members of a list (RFC 9651, section 4.1.1).
+const LIST_SEPARATOR: &str = ", ";
 
 /// Why a request was refused, as code details and metrics name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,21 +76,96 @@ impl Reason {
     }
 }
 
-/// The headers for an answer to a request that was decided so, with their names in lower case.
-pub fn headers<'a>(
+/// How one limit is told of: what does not change from answer to answer, serialized once.
+#[derive(Clone, Debug)]
+struct Told {
+    name: String,
+    algorithm: Algorithm,
+    policy: String,
+    /// Up to where the number that is left belongs.
+    available: String,
+}
+
+/// How the limits of a configuration are told of.
+#[derive(Clone, Debug)]
+pub struct Teller {
     style: HeaderStyle,
-    decision: &Decision,
-    name_of: impl Fn(u16) -> &'a str,
-) -> Vec<(&'static str, String)> {
-    let told = decision.verdicts.iter().filter(|verdict| is_told(verdict));
-    match style {
-        HeaderStyle::None => Vec::new(),
-        HeaderStyle::Draft11 => draft_11(told, name_of),
-        HeaderStyle::XRateLimit => {
-            let tightest = told.min_by_key(|verdict| (verdict.remaining, verdict.ask.algorithm.most()));
-            tightest.map(x_rate_limit).into_iter().flatten().collect()
+    limits: Vec<Told>,
+    /// What stands before the number of seconds.
+    until: String,
+}
+
+impl Teller {
+    /// `limits`: each limit's name and its numbers for a client without a plan, by number.
+    pub fn new<'a>(style: HeaderStyle, limits: impl IntoIterator<Item = (&'a str, Algorithm)>) -> Self {
+        let limits = limits.into_iter().map(|(name, algorithm)| Told::new(name, algorithm)).collect();
+        Self { style, limits, until: format!(";{}=", names::UNTIL.as_str()) }
+    }
+
+    /// The headers for an answer to a request that was decided so, with their names in lower case.
+    pub fn headers(&self, decision: &Decision) -> Vec<(&'static str, String)> {
+        let told = decision.verdicts.iter().filter(|verdict| is_told(verdict));
+        match self.style {
+            HeaderStyle::None => Vec::new(),
+            HeaderStyle::Draft11 => self.draft_11(told),
+            HeaderStyle::XRateLimit => {
+                let tightest = told.min_by_key(|verdict| (verdict.remaining, verdict.ask.algorithm.most()));
+                tightest.map(x_rate_limit).into_iter().flatten().collect()
+            }
         }
     }
+
+    fn draft_11<'v>(&self, told: impl Iterator<Item = &'v Verdict>) -> Vec<(&'static str, String)> {
+        let (mut policies, mut limits) = (String::with_capacity(96), String::with_capacity(96));
+        let mut number = itoa::Buffer::new();
+        for verdict in told {
+            let Some(told) = self.limits.get(usize::from(verdict.ask.limit)) else { continue };
+            if !policies.is_empty() {
+                policies.push_str(LIST_SEPARATOR);
+                limits.push_str(LIST_SEPARATOR);
+            }
+            if told.algorithm == verdict.ask.algorithm {
+                policies.push_str(&told.policy);
+            } else {
+                policies.push_str(&policy(&told.name, verdict.ask.algorithm));
+            }
+            limits.push_str(&told.available);
+            limits.push_str(number.format(integer(verdict.remaining)));
+            if verdict.ask.algorithm.window().is_some() {
+                limits.push_str(&self.until);
+                limits.push_str(number.format(integer(seconds(until(verdict)))));
+            }
+        }
+        if policies.is_empty() {
+            return Vec::new();
+        }
+        vec![(names::POLICY_HEADER, policies), (names::LIMIT_HEADER, limits)]
+    }
+}
+
+impl Told {
+    fn new(name: &str, algorithm: Algorithm) -> Self {
+        // A name is lower case letters, digits and hyphens: always a string.
+        let string = StringRef::from_str(name).unwrap_or(names::NAMELESS);
+        let mut available = ItemSerializer::new().bare_item(string).parameter(names::AVAILABLE, 0).finish();
+        available.pop();
+        Self { name: name.to_owned(), algorithm, policy: policy(name, algorithm), available }
+    }
+}
+
+/// A limit's policy.
+fn policy(name: &str, algorithm: Algorithm) -> String {
+    let name = StringRef::from_str(name).unwrap_or(names::NAMELESS);
+    let quota = Integer::try_from(algorithm.most()).unwrap_or(Integer::MAX);
+    let mut policy = ItemSerializer::new().bare_item(name).parameter(names::QUOTA, quota);
+    if matches!(algorithm, Algorithm::Concurrency { .. }) {
+        policy = policy.parameter(names::UNIT, names::CONCURRENT);
+    }
+    if let Some(window) = algorithm.window() {
+        let seconds = Integer::try_from(seconds(window).max(1)).unwrap_or(Integer::MAX);
+        policy = policy.parameter(names::WINDOW, seconds);
+    }
+    policy.finish()
 }
 
 /// The body of a refusal. With nothing violated, something is wrong on this side.
@@ -105,31 +184,6 @@ pub fn problem<'a>(status: u16, decision: &Decision, name_of: impl Fn(u16) -> &'
 
 const fn is_told(verdict: &Verdict) -> bool {
     verdict.ask.enforced && !matches!(verdict.said, Said::NotAsked | Said::Trouble(_))
-}
-
-fn draft_11<'v, 'a>(
-    told: impl Iterator<Item = &'v Verdict>,
-    name_of: impl Fn(u16) -> &'a str,
-) -> Vec<(&'static str, String)> {
-    let (mut policies, mut limits) = (ListSerializer::new(), ListSerializer::new());
-    for verdict in told {
-        // A name is lower case letters, digits and hyphens: always a string.
-        let Ok(name) = StringRef::from_str(name_of(verdict.ask.limit)) else { continue };
-        let algorithm = verdict.ask.algorithm;
-        let mut policy = policies.bare_item(name).parameter(names::QUOTA, integer(algorithm.most()));
-        if matches!(algorithm, Algorithm::Concurrency { .. }) {
-            policy = policy.parameter(names::UNIT, names::CONCURRENT);
-        }
-        if let Some(window) = algorithm.window() {
-            let _ = policy.parameter(names::WINDOW, integer(seconds(window).max(1)));
-        }
-        let limit = limits.bare_item(name).parameter(names::AVAILABLE, integer(verdict.remaining));
-        if algorithm.window().is_some() {
-            let _ = limit.parameter(names::UNTIL, integer(seconds(until(verdict))));
-        }
-    }
-    let headers = [(names::POLICY_HEADER, policies.finish()), (names::LIMIT_HEADER, limits.finish())];
-    headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 fn x_rate_limit(verdict: &Verdict) -> [(&'static str, String); 3] {
@@ -152,9 +206,9 @@ const fn seconds(span: Duration) -> u64 {
     span.as_secs().saturating_add(if span.subsec_nanos() > 0 { 1 } else { 0 })
 }
 
-/// The largest number that a structured field can say has fifteen digits.
-fn integer(number: u64) -> Integer {
-    Integer::try_from(number).unwrap_or(Integer::MAX)
+/// What a structured field can say has fifteen digits; more is cut to that.
+fn integer(number: u64) -> u64 {
+    number.min(999_999_999_999_999)
 }
 
 #[cfg(test)]

@@ -97,7 +97,11 @@ async fn clients(arguments: &Arguments) -> Result<()> {
     let limit = format!(
         r#"{{"headers": "none", "limits": [{{"name": "per-key", "key": [{{"header": "x-key"}}], "rate": "100/d", "burst": 1000000, "max_keys": {most}}}]}}"#
     );
-    let filter = variants()[2].bootstrap();
+    let filter = variants()
+        .into_iter()
+        .find(|variant| variant.budget.is_some())
+        .expect("a variant with a limit")
+        .bootstrap();
     let (before, rest) = filter.split_once("value: '").expect("a configuration");
     let after = rest.split_once('\'').expect("its end").1;
     let config = format!("{before}value: '{limit}'{after}");

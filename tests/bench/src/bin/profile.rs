@@ -10,16 +10,16 @@ use anyhow::Result;
 use ballast_contract::Workers;
 use ballast_modules::{instrument, named_module};
 use ballast_wasm_host::{Cost, Module};
-use std::collections::BTreeMap;
 
-const LIMIT: &str = r#"{"headers": "draft-11", "limits": [{"name": "per-client", "key": ["client_address"], "rate": "100000/s"}]}"#;
+const LIMIT: &str = r#"{"headers": "none", "limits": [{"name": "per-client", "key": ["client_address"], "rate": "100000/s"}]}"#;
+const TOLD: &str = r#"{"headers": "draft-11", "limits": [{"name": "per-client", "key": ["client_address"], "rate": "100000/s"}]}"#;
 /// Requests that are measured, after as many to warm up.
 const REQUESTS: u64 = 100;
 /// Functions that a table lists for each callback.
 const TOP: usize = 12;
 
 fn main() -> Result<()> {
-    for (module, configuration) in [("noop", "{}"), ("rate-limit", LIMIT)] {
+    for (module, configuration) in [("noop", "{}"), ("rate-limit", LIMIT), ("rate-limit", TOLD)] {
         report(module, configuration)?;
     }
     Ok(())
@@ -41,19 +41,17 @@ fn report(name: &str, configuration: &str) -> Result<()> {
     println!("| callback | instructions | host calls |");
     println!("|---|---|---|");
     let costs = workers.vms[0].take_costs_by_callback();
-    let mut functions: BTreeMap<String, u64> = BTreeMap::new();
     for (callback, cost) in &costs {
         println!("| {callback} | {} | {} |", cost.instructions.unwrap_or(0) / REQUESTS, calls(cost));
-        for (function, instructions) in &cost.functions {
-            *functions.entry(function.clone()).or_default() += instructions;
-        }
     }
-    println!("\n| function | instructions |");
-    println!("|---|---|");
-    let mut functions: Vec<_> = functions.into_iter().collect();
-    functions.sort_by_key(|(_, instructions)| std::cmp::Reverse(*instructions));
-    for (function, instructions) in functions.iter().take(TOP) {
-        println!("| `{function}` | {} |", instructions / REQUESTS);
+    println!("\n| callback | function | instructions |");
+    println!("|---|---|---|");
+    for (callback, cost) in &costs {
+        let mut functions: Vec<_> = cost.functions.iter().collect();
+        functions.sort_by_key(|(_, instructions)| std::cmp::Reverse(**instructions));
+        for (function, instructions) in functions.iter().take(TOP) {
+            println!("| {callback} | `{function}` | {} |", **instructions / REQUESTS);
+        }
     }
     Ok(())
 }

@@ -12,6 +12,11 @@ fn name_of(limit: u16) -> &'static str {
     NAMES[usize::from(limit)]
 }
 
+fn headers(style: HeaderStyle, decision: &Decision) -> Vec<(&'static str, String)> {
+    let algorithms = [bucket(), window(1_000), Algorithm::Concurrency { most: 4 }];
+    Teller::new(style, NAMES.into_iter().zip(algorithms)).headers(decision)
+}
+
 fn verdict(limit: u16, algorithm: Algorithm, said: Said, remaining: u64, reset_millis: u64) -> Verdict {
     let (client, set) = (Fingerprint(1), 0);
     let ask = Ask { limit, set, client, algorithm, cost: 1, enforced: true, refundable: false };
@@ -43,7 +48,7 @@ fn passed() -> Decision {
 #[test]
 fn draft_11_tells_of_every_limit_with_its_policy() {
     assert_eq!(
-        headers(HeaderStyle::Draft11, &passed(), name_of),
+        headers(HeaderStyle::Draft11, &passed()),
         [
             (
                 "ratelimit-policy",
@@ -61,16 +66,16 @@ fn the_older_headers_tell_of_the_limit_with_least_left() {
     decision.verdicts.pop();
     let expected =
         [("x-ratelimit-limit", "1000"), ("x-ratelimit-remaining", "12"), ("x-ratelimit-reset", "7")];
-    let told = headers(HeaderStyle::XRateLimit, &decision, name_of);
+    let told = headers(HeaderStyle::XRateLimit, &decision);
     assert_eq!(told, expected.map(|(name, value)| (name, value.to_owned())));
-    assert_eq!(headers(HeaderStyle::None, &decision, name_of), []);
+    assert_eq!(headers(HeaderStyle::None, &decision), []);
 }
 
 #[test]
 fn of_a_limit_that_refuses_it_is_told_when_it_would_admit() {
     let wait = Some(Duration::from_millis(1_001));
     let decision = decision(vec![verdict(1, window(9), Said::Refuse { wait }, 0, 60_000)]);
-    assert_eq!(headers(HeaderStyle::Draft11, &decision, name_of)[1].1, r#""daily";r=0;t=2"#);
+    assert_eq!(headers(HeaderStyle::Draft11, &decision)[1].1, r#""daily";r=0;t=2"#);
 }
 
 #[test]
@@ -84,7 +89,7 @@ fn what_is_not_enforced_or_not_known_is_not_told() {
     ];
     for verdict in quiet {
         for style in [HeaderStyle::Draft11, HeaderStyle::XRateLimit] {
-            assert_eq!(headers(style, &decision(vec![verdict.clone()]), name_of), [], "{verdict:?}");
+            assert_eq!(headers(style, &decision(vec![verdict.clone()])), [], "{verdict:?}");
         }
     }
 }
@@ -92,7 +97,7 @@ fn what_is_not_enforced_or_not_known_is_not_told() {
 #[test]
 fn numbers_beyond_what_a_structured_field_can_say_are_cut() {
     let largest = verdict(0, bucket(), Said::Admit, u64::MAX, 0);
-    let told = headers(HeaderStyle::Draft11, &decision(vec![largest]), name_of);
+    let told = headers(HeaderStyle::Draft11, &decision(vec![largest]));
     assert_eq!(told[1].1, r#""burst";r=999999999999999;t=0"#);
 }
 
