@@ -24,6 +24,10 @@ pub fn register<F: Filter>() {
 #[macro_export]
 macro_rules! export_filter {
     ($filter:ty, callbacks: $callbacks:literal) => {
+        // Nothing is exported elsewhere, but what a filter is made of is in use.
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() = $crate::export::register::<$filter>;
+
         #[cfg(target_arch = "wasm32")]
         mod exports {
             use super::*;

@@ -112,7 +112,8 @@ fn headers(host: &impl Host, lines: &mut Vec<String>) {
     say(lines, "an absent header", host.header(map, "x-absent"));
     say(lines, "a repeated header", host.header(map, "x-twice").map(text));
     let all = host.headers(map);
-    let twice: Vec<_> = all.iter().filter(|(name, _)| *name == b"x-twice").map(|(_, value)| text(value.to_vec())).collect();
+    let twice: Vec<_> =
+        all.iter().filter(|(name, _)| *name == b"x-twice").map(|(_, value)| text(value.to_vec())).collect();
     say(lines, "a repeated header in the whole map", twice);
     say(lines, "a repeated header that Envoy knows", host.header(map, "accept").map(text));
     say(lines, "set", host.set_header(map, "x-new", b"1").map(|()| host.header(map, "x-new").map(text)));
