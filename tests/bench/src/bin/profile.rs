@@ -16,7 +16,7 @@ const TOLD: &str = r#"{"headers": "draft-11", "limits": [{"name": "per-client", 
 /// Requests that are measured, after as many to warm up.
 const REQUESTS: u64 = 100;
 /// Functions that a table lists for each callback.
-const TOP: usize = 12;
+const TOP: usize = 30;
 
 fn main() -> Result<()> {
     for (module, configuration) in [("noop", "{}"), ("rate-limit", LIMIT), ("rate-limit", TOLD)] {
