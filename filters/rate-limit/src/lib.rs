@@ -4,12 +4,14 @@
 //!
 //! A request's limits are asked when its headers come, and what was charged is kept in the stream. The answer is told about
 //! the limits on its way out, also if it is this filter's own refusal. The end of the stream settles: permits are
-//! released, and what does not count is refunded. What could not be settled is tried again on the next tick.
+//! released, and what does not count is refunded. What could not be settled is tried again on the next tick. A worker
+//! that was declared dead while it was only stalled adds the permits of its requests again when it is back.
 //!
 //! # Limits
 //!
 //! Answers that a filter further in sends directly, past the response callbacks, carry no `RateLimit` headers.
 
+mod in_flight;
 mod metrics;
 mod refusal;
 
@@ -22,7 +24,8 @@ use ballast_core::rate_limit::{
     Admit, Admitted, Algorithm, Ask, Charges, Decision, Named, Settle, Situation, give_back,
 };
 use ballast_core::time::MonoTime;
-use ballast_host::{Cx, Filter, Flow, Host, HostRandom, Map, ReadPlan, RequestView, StartError};
+use ballast_host::{Cx, Filter, Flow, Host, HostRandom, LogLevel, Map, ReadPlan, RequestView, StartError};
+use in_flight::{InFlight, Pending};
 use metrics::LimitMetrics;
 
 /// One configuration of the filter in one VM.
@@ -36,6 +39,8 @@ pub struct RateLimit {
     /// Charges whose settling failed.
     unsettled: Vec<Charges>,
     holds_permits: bool,
+    /// Requests that hold permits.
+    in_flight: InFlight,
 }
 
 /// What is remembered about one request.
@@ -44,7 +49,7 @@ pub struct Stream {
     /// What the limits said, if clients are to be told.
     decision: Option<Decision>,
     /// What the end of the request has a say in.
-    charges: Charges,
+    charges: Pending,
     /// The answer's status.
     status: Option<u16>,
 }
@@ -71,6 +76,7 @@ impl Filter for RateLimit {
             leases: Leases::new(),
             unsettled: Vec::new(),
             holds_permits: config.limits.iter().any(|limit| concurrency(limit.algorithm)),
+            in_flight: InFlight::default(),
             config,
         })
     }
@@ -109,7 +115,7 @@ impl Filter for RateLimit {
     }
 
     fn on_destroy<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) {
-        let charges = core::mem::take(&mut stream.charges);
+        let charges = stream.charges.take();
         if !charges.is_empty() {
             let settle = self.config.settle(charges, stream.status, &mut self.leases, cx.host.now());
             self.settle(settle, cx);
@@ -123,6 +129,26 @@ impl Filter for RateLimit {
             // Whatever is in here was to be taken back: no status makes it count.
             let again = charges.settle(|_| false, &mut self.leases, now);
             self.settle(again, cx);
+        }
+        self.in_flight.forget_ended();
+    }
+
+    fn on_rejoin<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
+        let Some(me) = cx.member() else { return };
+        let (view, now) = (cx.view().clone(), cx.host.now());
+        let mut most_over = 0;
+        for (before, pending) in self.in_flight.renamed(me) {
+            let rejoin = pending.take().rejoin(before, me, view.clone(), now);
+            let rejoined = cx.run(&mut Named::new(rejoin, |limit| self.config.name_of(limit)));
+            for (limit, change) in rejoined.stored {
+                self.count(limit, |metrics| metrics.keys.add(cx.host, change));
+            }
+            most_over = rejoined.over.max(most_over);
+            pending.set(rejoined.charges);
+        }
+        if most_over > 0 {
+            let text = format!("this worker was stalled: {most_over} more than allowed are in flight");
+            cx.log(LogLevel::Warn, &text);
         }
     }
 
@@ -146,7 +172,11 @@ impl RateLimit {
         let admit = Admit::new(asks, situation, core::mem::take(&mut self.leases));
         let Admitted { decision, charges, leases } =
             cx.run(&mut Named::new(admit, |limit| self.config.name_of(limit)));
-        (self.leases, stream.charges) = (leases, charges);
+        self.leases = leases;
+        stream.charges = Pending::new(charges);
+        if let Some(me) = me {
+            self.in_flight.add(me, &stream.charges);
+        }
         for verdict in &decision.verdicts {
             self.count(verdict.ask.limit, |metrics| metrics.decided(cx.host, verdict));
         }

@@ -11,6 +11,14 @@
     reason = "test support fails loudly"
 )]
 
+mod protobuf;
+mod sequence;
+mod workload;
+
+pub use protobuf::encode_struct;
+pub use sequence::Sequence;
+pub use workload::{instrumented_filter, whole_cost};
+
 use ballast_wasm_host::{Action, Host, Module, PluginConfig, Refusal, Root, Stream, Vm, VmConfig};
 use std::time::Duration;
 
@@ -100,7 +108,7 @@ impl Workers {
 /// # Errors
 ///
 /// When the module refuses the configuration.
-pub fn configure(vm: &Vm, configuration: &str) -> Result<Root, Refusal> {
+pub fn configure(vm: &Vm, configuration: impl AsRef<[u8]>) -> Result<Root, Refusal> {
     vm.configure(PluginConfig::new("test", configuration))
 }
 

@@ -125,10 +125,9 @@ impl Machine {
         }
 
         if let Err(trap) = called {
+            drop(store);
             let dead = VmDead(format!("{callback}: {trap}"));
-            store.data().log(LogLevel::Critical, dead.to_string());
-            store.data_mut().deferred.clear();
-            *self.death.borrow_mut() = Some(dead.clone());
+            self.die(dead.clone());
             return Err(dead);
         }
         store.data_mut().current = 0;
@@ -150,6 +149,15 @@ impl Machine {
         }
         *self.costs.borrow_mut().entry(callback).or_default() += &cost;
         *self.event.borrow_mut() += &cost;
+    }
+
+    /// From now on nothing runs.
+    pub(crate) fn die(&self, dead: VmDead) {
+        self.with(|state| {
+            state.log(LogLevel::Critical, dead.to_string());
+            state.deferred.clear();
+        });
+        *self.death.borrow_mut() = Some(dead);
     }
 
     pub(crate) fn death(&self) -> Option<VmDead> {

@@ -91,6 +91,12 @@ impl Vm {
         self.0.machine.death()
     }
 
+    /// Kills the VM between two callbacks, as a trap in one would: nothing of it runs any more, its streams' ends
+    /// included, and it can say no farewell.
+    pub fn kill(&self) {
+        self.0.machine.die(VmDead("killed by the test".to_owned()));
+    }
+
     /// The process it runs in.
     #[must_use]
     pub fn host(&self) -> &Host {

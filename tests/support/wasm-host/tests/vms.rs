@@ -165,6 +165,22 @@ fn a_trap_kills_one_vm_and_a_fresh_one_takes_its_place() {
 }
 
 #[test]
+fn a_killed_vm_is_as_dead_as_one_that_trapped() {
+    let module = plugin(&[("on_log", "(drop (call $log (i32.const 2) 'logged'))")]);
+    let host = Host::new();
+    let start = || host.vm(&module).unwrap().configure(PluginConfig::new("p", "")).unwrap();
+    let roots = [start(), start()];
+    let in_flight = roots[0].stream();
+    in_flight.request_headers(&[(":path", "/")], true).unwrap();
+    roots[0].vm().kill();
+    assert!(roots[0].vm().is_dead() && !roots[1].vm().is_dead());
+    assert!(in_flight.finish().is_err() && roots[0].tick().is_err());
+    assert!(!told(&host).contains(&"logged".to_owned()));
+    roots[1].stream().finish().unwrap();
+    roots[0].vm().restart().unwrap().configure(PluginConfig::new("p", "")).unwrap();
+}
+
+#[test]
 fn a_wake_up_for_a_dead_vm_reaches_its_successor() {
     let module = plugin(&[
         ("on_configure", "(drop (call $register_shared_queue 'q' (i32.const 24))) (i32.const 1)"),

@@ -1,0 +1,152 @@
+//! What a request costs, exactly.
+//!
+//! Who makes a path dearer sees it here and decides whether that is worth it; who makes it cheaper writes it down.
+
+use ballast_contract::{Workers, instrumented_filter, whole_cost};
+use ballast_wasm_host::{Cost, Module};
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+static MODULE: LazyLock<Module> = LazyLock::new(|| instrumented_filter("rate-limit"));
+
+/// By how much the number of instructions may differ from what is written here.
+const TOLERANCE_PERCENT: u64 = 5;
+
+/// A path and what is to be measured on it.
+struct Path {
+    name: &'static str,
+    configuration: &'static str,
+    /// How many requests come before the one that is measured.
+    before: usize,
+    status: u16,
+    /// Host calls by name, all of the request together.
+    host_calls: &'static [(&'static str, u64)],
+    instructions: u64,
+}
+
+const ONE: &str =
+    r#"{"headers": "none", "limits": [{"name": "a", "key": ["client_address"], "rate": "1000/s"}]}"#;
+
+const PATHS: [Path; 6] = [
+    Path {
+        name: "one limit by client address, from a lease",
+        configuration: ONE,
+        before: 2,
+        status: 200,
+        host_calls: &[("clock_time_get", 1), ("proxy_get_property", 1), ("proxy_increment_metric", 1)],
+        instructions: 7_508,
+    },
+    Path {
+        name: "one limit by client address, from the shared bucket",
+        configuration: r#"{"headers": "none", "limits": [{"name": "a", "key": ["client_address"], "rate": "1/h", "burst": 5}]}"#,
+        before: 2,
+        status: 200,
+        host_calls: &[
+            ("clock_time_get", 1),
+            ("proxy_get_property", 1),
+            ("proxy_get_shared_data", 1),
+            ("proxy_increment_metric", 1),
+            ("proxy_set_shared_data", 1),
+        ],
+        instructions: 11_895,
+    },
+    Path {
+        name: "one limit with draft-11 headers, from a lease",
+        configuration: r#"{"limits": [{"name": "a", "key": ["client_address"], "rate": "1000/s"}]}"#,
+        before: 2,
+        status: 200,
+        host_calls: &[
+            ("clock_time_get", 1),
+            ("proxy_get_property", 1),
+            ("proxy_increment_metric", 1),
+            ("proxy_replace_header_map_value", 2),
+        ],
+        instructions: 8_884,
+    },
+    Path {
+        name: "three limits with draft-11 headers, from leases",
+        configuration: r#"{"limits": [
+            {"name": "a", "key": ["client_address"], "rate": "1000/s"},
+            {"name": "b", "key": ["path"], "rate": "2000/s"},
+            {"name": "c", "rate": "3000/s"}]}"#,
+        before: 2,
+        status: 200,
+        host_calls: &[
+            ("clock_time_get", 1),
+            ("proxy_get_header_map_value", 1),
+            ("proxy_get_property", 1),
+            ("proxy_increment_metric", 3),
+            ("proxy_replace_header_map_value", 2),
+        ],
+        instructions: 14_961,
+    },
+    Path {
+        name: "refused",
+        configuration: r#"{"headers": "none", "limits": [{"name": "a", "key": ["client_address"], "rate": "1/h"}]}"#,
+        before: 2,
+        status: 429,
+        host_calls: &[
+            ("clock_time_get", 1),
+            ("proxy_get_header_map_value", 2),
+            ("proxy_get_property", 1),
+            ("proxy_get_shared_data", 1),
+            ("proxy_increment_metric", 1),
+            ("proxy_send_local_response", 1),
+            ("proxy_set_property", 1),
+            ("random_get", 1),
+        ],
+        instructions: 24_492,
+    },
+    Path {
+        name: "no limit matches",
+        configuration: r#"{"limits": [{"name": "a", "match": {"path": {"prefix": "/api/"}}, "rate": "1/s"}]}"#,
+        before: 2,
+        status: 200,
+        host_calls: &[("proxy_get_header_map_value", 1)],
+        instructions: 2_948,
+    },
+];
+
+impl Path {
+    /// The cost of the one request.
+    fn measure(&self) -> Cost {
+        let workers = Workers::start(&MODULE, 1, self.configuration);
+        (0..self.before).for_each(|_| _ = whole_cost(&workers.get(0, "/", &[])));
+        let stream = workers.get(0, "/", &[]);
+        let cost = whole_cost(&stream);
+        assert_eq!(
+            stream.local_reply().map_or(200, |reply| reply.status),
+            u32::from(self.status),
+            "{}",
+            self.name
+        );
+        cost
+    }
+
+    fn allows(&self, cost: &Cost) -> bool {
+        let instructions = cost.instructions.unwrap();
+        cost.host_calls.iter().map(|(name, count)| (*name, *count)).eq(self.host_calls.iter().copied())
+            && instructions.abs_diff(self.instructions) * 100 <= self.instructions * TOLERANCE_PERCENT
+    }
+}
+
+/// The numbers as they stand in the table above.
+fn as_written(name: &str, cost: &Cost) -> String {
+    let mut text = format!("{name}:\n        host_calls: &[\n");
+    for (name, count) in &cost.host_calls {
+        writeln!(text, "            ({name:?}, {count}),").unwrap();
+    }
+    let digits = cost.instructions.unwrap().to_string();
+    let (thousands, rest) = digits.split_at(digits.len().saturating_sub(3));
+    let separator = if thousands.is_empty() { "" } else { "_" };
+    writeln!(text, "        ],\n        instructions: {thousands}{separator}{rest},").unwrap();
+    text
+}
+
+#[test]
+fn every_path_costs_what_is_written_here() {
+    let measured = PATHS.iter().map(|path| (path, path.measure()));
+    let other: Vec<_> = measured.filter(|(path, cost)| !path.allows(cost)).collect();
+    let text: Vec<String> = other.iter().map(|(path, cost)| as_written(path.name, cost)).collect();
+    assert!(text.is_empty(), "the cost has changed; think, then write down:\n{}", text.join("\n"));
+}
