@@ -50,7 +50,7 @@ fn an_error_names_path_value_and_what_is_allowed() {
             "rules[0].most: invalid value: integer `-1`, expected u32",
         ),
         (r#"{"mode": null}"#, "mode: invalid type: null, expected string or map"),
-        (r#"{"wait": "1s", "wait": "2s"}"#, "`wait` is given twice at line 1 column 21"),
+        (r#"{"wait": "1s", "wait": "2s"}"#, "`wait` is given twice at line 1 column 28"),
         (r#"{"wait": "1s""#, "EOF while parsing an object at line 1 column 13"),
         ("[]", "a configuration is a JSON object or a google.protobuf.Struct"),
         ("{} {}", "trailing characters at line 1 column 4"),

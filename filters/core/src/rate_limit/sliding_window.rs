@@ -123,9 +123,13 @@ impl SlidingWindow {
         let part = now.as_nanos() / self.part_nanos;
         let fresh = Counts { newest: part, part_nanos: self.part_nanos, counts: [0; TOUCHED] };
         let ahead = nanos(STALL) / self.part_nanos + PARTS;
-        let ours =
-            |old: &&Counts| old.part_nanos == self.part_nanos && old.newest.saturating_sub(part) <= ahead;
-        let Some(old) = state.filter(ours) else { return fresh };
+        let Some(old) = state else { return fresh };
+        if old.part_nanos != self.part_nanos {
+            return old.moved_to(fresh, now);
+        }
+        if old.newest.saturating_sub(part) > ahead {
+            return fresh;
+        }
         let passed = usize::try_from(part.saturating_sub(old.newest)).unwrap_or(TOUCHED);
         let mut counts = Counts { newest: part.max(old.newest), ..fresh };
         for (count, of) in counts.counts.iter_mut().skip(passed).zip(old.counts) {
@@ -148,6 +152,18 @@ impl SlidingWindow {
 }
 
 impl Counts {
+    /// What another configuration of the limit still counts, as if it had all come now: strict, and while a reload drains the
+    /// two do not reset each other.
+    fn moved_to(&self, fresh: Self, now: MonoTime) -> Self {
+        let longest = Duration::from_nanos(self.part_nanos.saturating_mul(PARTS + 1));
+        let counts = self.fresh_at() > now && self.fresh_at() <= now.after(longest).after(STALL);
+        let mut moved = fresh;
+        if let (true, Some(newest)) = (counts, moved.counts.first_mut()) {
+            *newest = self.total();
+        }
+        moved
+    }
+
     fn total(&self) -> u32 {
         self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
@@ -213,6 +229,17 @@ mod tests {
         let Outcome::Admit { state, .. } = window.charge(None, 2, at(500)) else { panic!("must admit") };
         assert!(matches!(window.charge(Some(&state), 1, at(0)), Outcome::Refuse(_)));
         assert!(matches!(window.charge(Some(&state), 1, at(1_600)), Outcome::Admit { .. }));
+    }
+
+    #[test]
+    fn another_window_goes_on_with_what_still_counts() {
+        let Outcome::Admit { state, .. } = window().charge(None, 2, at(0)) else { panic!("must admit") };
+        let longer = SlidingWindow::new(3, Duration::from_secs(60)).unwrap();
+        let remaining = |now| match longer.charge(Some(&state), 1, now) {
+            Outcome::Admit { remaining, .. } => remaining,
+            Outcome::Refuse(refusal) => panic!("{refusal:?}"),
+        };
+        assert_eq!((remaining(at(500)), remaining(at(5_000))), (0, 2));
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub struct Line {
     end: MonoTime,
     /// What was returned from its middle.
     returned: Stretch,
+    /// How long the bucket takes to fill that this is a line of, so that another configuration of it can tell.
+    fills_in_nanos: u64,
 }
 
 impl Entry for Line {
@@ -72,6 +74,7 @@ impl Entry for Line {
 
     fn encode(&self, writer: &mut Writer) {
         writer.u64(self.end.as_nanos());
+        writer.u64(self.fills_in_nanos);
         writer.u64(self.returned.len_nanos());
         if !self.returned.is_empty() {
             writer.u64(self.returned.end_nanos());
@@ -79,7 +82,7 @@ impl Entry for Line {
     }
 
     fn decode(reader: &mut Reader<'_>) -> Option<Self> {
-        let (end, len) = (reader.u64()?, reader.u64()?);
+        let (end, fills_in_nanos, len) = (reader.u64()?, reader.u64()?, reader.u64()?);
         let mut returned = Stretch::EMPTY;
         if len > 0 {
             let returned_end = reader.u64()?;
@@ -88,7 +91,7 @@ impl Entry for Line {
             }
             returned = Stretch::before(returned_end, len);
         }
-        Some(Self { end: MonoTime::from_nanos(end), returned })
+        (fills_in_nanos > 0).then_some(Self { end: MonoTime::from_nanos(end), returned, fills_in_nanos })
     }
 
     fn fresh_at(&self) -> MonoTime {
@@ -157,12 +160,12 @@ impl TokenBucket {
 
     /// Returns what is held, as far as it has not melted. `None`: nothing changes.
     pub fn refund(&self, state: Option<&Line>, held: Stretch, now: MonoTime) -> Option<Line> {
-        let Line { end, returned } = self.at(Some(state?), now);
+        let mut line = self.at(Some(state?), now);
+        let Line { end, returned, .. } = line;
         let held = held.until(end.as_nanos()).after(now);
         if held.is_empty() {
             return None;
         }
-        let mut line = Line { end, returned };
         if !line.cut(held) {
             line.returned = returned.join(held, now);
         }
@@ -219,12 +222,16 @@ impl TokenBucket {
 
     /// The line at `now`, or an empty one if there is none that could be this bucket's.
     fn at(&self, state: Option<&Line>, now: MonoTime) -> Line {
-        let latest = now.after(self.fills_in());
+        let fills_in_nanos = nanos(self.fills_in());
         match state {
-            Some(line) if line.end > now && line.end <= latest.after(STALL) => {
-                Line { end: line.end, returned: line.returned.after(now) }
+            Some(line) if line.end > now && line.is_plausible(now) => {
+                if line.fills_in_nanos == fills_in_nanos {
+                    Line { returned: line.returned.after(now), ..*line }
+                } else {
+                    line.scaled_to(fills_in_nanos, now)
+                }
             }
-            _ => Line { end: now, returned: Stretch::EMPTY },
+            _ => Line { end: now, returned: Stretch::EMPTY, fills_in_nanos },
         }
     }
 
@@ -234,6 +241,20 @@ impl TokenBucket {
 }
 
 impl Line {
+    /// Whether a bucket that fills in the time this says could have a line that ends so late.
+    fn is_plausible(&self, now: MonoTime) -> bool {
+        self.end <= now.after(Duration::from_nanos(self.fills_in_nanos)).after(STALL)
+    }
+
+    /// The line of a bucket that fills in another time, with the same share of it used up. What was returned from the
+    /// middle is given up: that errs on the strict side, once.
+    fn scaled_to(&self, fills_in_nanos: u64, now: MonoTime) -> Self {
+        let ahead = u128::from(nanos(self.end.since(now)));
+        let scaled = (ahead * u128::from(fills_in_nanos)).div_ceil(u128::from(self.fills_in_nanos.max(1)));
+        let ahead = Duration::from_nanos(u64::try_from(scaled).unwrap_or(u64::MAX));
+        Self { end: now.after(ahead), returned: Stretch::EMPTY, fills_in_nanos }
+    }
+
     /// Shortens the line by a stretch that ends where it ends. `false`: it ends elsewhere.
     fn cut(&mut self, stretch: Stretch) -> bool {
         let last = !stretch.is_empty() && stretch.end_nanos() == self.end.as_nanos();

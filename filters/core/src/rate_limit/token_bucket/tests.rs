@@ -113,10 +113,10 @@ fn what_makes_no_bucket_is_refused() {
 
 #[test]
 fn a_state_from_nowhere_locks_nobody_out() {
-    let nowhere = Line { end: MonoTime::FAR_FUTURE, returned: Stretch::EMPTY };
+    let nowhere = Line { fills_in_nanos: 300_000_000, end: MonoTime::FAR_FUTURE, returned: Stretch::EMPTY };
     assert_eq!(bucket().available(Some(&nowhere), at(0)), 3);
     // Another worker's clock reading may be a little later than this one's.
-    let skewed = Line { end: at(2_300), returned: Stretch::EMPTY };
+    let skewed = Line { fills_in_nanos: 300_000_000, end: at(2_300), returned: Stretch::EMPTY };
     let refused = refusal(bucket().charge(Some(&skewed), 1, NONE, at(0)));
     assert_eq!(refused.wait, Some(Duration::from_millis(2_100)));
     assert_eq!(bucket().available(Some(&skewed), at(2_100)), 1);
@@ -214,8 +214,8 @@ fn what_is_held_is_spent_token_by_token_and_melts_in_between() {
 #[test]
 fn a_line_is_read_back_as_it_was_written() {
     let lines = [
-        Line { end: at(5), returned: Stretch::EMPTY },
-        Line { end: at(5), returned: Stretch::before(at(3).as_nanos(), 7) },
+        Line { fills_in_nanos: 300_000_000, end: at(5), returned: Stretch::EMPTY },
+        Line { fills_in_nanos: 300_000_000, end: at(5), returned: Stretch::before(at(3).as_nanos(), 7) },
     ];
     for line in lines {
         let mut writer = Writer::default();
@@ -225,6 +225,39 @@ fn a_line_is_read_back_as_it_was_written() {
         assert_eq!((Line::decode(&mut reader), reader.left()), (Some(line), 0));
     }
     let mut writer = Writer::default();
-    Line { end: at(1), returned: Stretch::before(at(2).as_nanos(), 7) }.encode(&mut writer);
+    Line { fills_in_nanos: 300_000_000, end: at(1), returned: Stretch::before(at(2).as_nanos(), 7) }
+        .encode(&mut writer);
     assert_eq!(Line::decode(&mut Reader::new(&writer.finish())), None, "returned behind the end");
+}
+
+#[test]
+fn another_rate_or_burst_goes_on_with_the_share_that_is_used_up() {
+    let daily = |count, burst| TokenBucket::new(count, 86_400 * SECOND, burst).unwrap();
+    for (before, used, after, left) in [
+        (daily(1, 10), 10, daily(2, 10), 0),
+        (daily(2, 10), 10, daily(1, 10), 0),
+        (daily(1, 10), 5, daily(1, 100), 50),
+        (daily(1, 100), 50, daily(1, 10), 5),
+        (daily(1, 10), 3, daily(1_000_000, 10), 7),
+    ] {
+        let Outcome::Admit { state, .. } = before.charge(None, used, Advance::default(), at(0)) else {
+            panic!("must admit")
+        };
+        assert_eq!(after.available(Some(&state), at(0)), left, "{before:?} to {after:?}");
+    }
+}
+
+#[test]
+fn two_configurations_that_serve_one_client_do_not_reset_each_other() {
+    let (old, new) = (bucket(), TokenBucket::new(20, SECOND, 3).unwrap());
+    let (mut state, mut admitted) = (None, 0);
+    for round in 0..1_000 {
+        let bucket = if round % 2 == 0 { old } else { new };
+        if let Outcome::Admit { state: next, .. } =
+            bucket.charge(state.as_ref(), 1, Advance::default(), at(round))
+        {
+            (state, admitted) = (Some(next), admitted + 1);
+        }
+    }
+    assert!(admitted <= 3 + 20, "no more than the faster of the two in a second: {admitted}");
 }
