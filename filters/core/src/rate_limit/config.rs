@@ -8,7 +8,7 @@
 //! # Limits
 //!
 //! A client's state belongs to the limit's name, the plan and the client: a limit that is renamed begins anew, one
-//! whose rate changes goes on with what the client has used up in time. Another `max_keys` puts clients elsewhere
+//! whose rate changes goes on with the share that the client has used up. Another `max_keys` puts clients elsewhere
 //! in the table.
 
 mod limit;

@@ -58,14 +58,29 @@ fn a_reload_goes_on_counting_while_the_old_configuration_drains() {
 }
 
 #[test]
-fn what_clients_have_used_up_in_time_holds_when_a_rate_is_lowered() {
+fn an_exhausted_client_stays_so_when_a_rate_is_lowered_or_raised() {
+    let with = |rate| configuration(&format!(r#"{{"name": "a", "rate": "{rate}", "burst": 10}}"#));
     let mut workers = limits(2, r#"{"name": "a", "rate": "2/d", "burst": 10}"#);
     assert_eq!(passed_until_all_refuse(&workers, "/"), 10);
-    workers.reload(&configuration(TEN));
-    assert_eq!(passed_until_all_refuse(&workers, "/"), 5, "ten in half a day each are five in a day each");
+    for rate in ["1/d", "2/d", "1000/d"] {
+        workers.reload(&with(rate));
+        assert_eq!(passed_until_all_refuse(&workers, "/"), 0, "{rate}");
+    }
     workers.reload(&configuration(r#"{"name": "a", "algorithm": "sliding_window", "rate": "10/d"}"#));
     let passed = passed_until_all_refuse(&workers, "/");
     assert_eq!(passed, 10, "another algorithm begins anew");
+}
+
+#[test]
+fn while_a_faster_rate_replaces_a_slower_one_the_two_do_not_reset_each_other() {
+    let mut workers = limits(2, r#"{"name": "a", "rate": "1/d", "burst": 10}"#);
+    let old = workers.roots.clone();
+    workers.reload(&configuration(r#"{"name": "a", "rate": "2/d", "burst": 10}"#));
+    let mut passed = 0;
+    for _ in 0..20 {
+        passed += passed_at(&old[0]) + passed_at(&old[1]) + passed_until_all_refuse(&workers, "/");
+    }
+    assert_eq!(passed, 10);
 }
 
 #[test]
