@@ -45,7 +45,7 @@ const WRONG: [(&str, &[&str]); 20] = [
         &["limits[0].tiers.by", "trust"],
     ),
     (
-        r#"{"limits": [{"name": "a", "rate": "1/s", "burst": 5, "cost": {"header": "x", "max": 9, "trust": {"peers": ["a"]}}}]}"#,
+        r#"{"limits": [{"name": "a", "rate": "1/s", "burst": 5, "cost": {"header": "x", "max": 9, "trust": {"peers": ["spiffe://mesh/a"]}}}]}"#,
         &["limits[0]", "cost", "9", "5"],
     ),
 ];
