@@ -35,7 +35,7 @@ pub mod sliding_window;
 pub mod token_bucket;
 pub mod token_lease;
 
-pub use admit::{Admit, Admitted, Ask, Decision, Said, Situation, Verdict};
+pub use admit::{Admit, Admitted, Ask, Decision, Said, Situation, Verdict, admit_from_lease};
 pub use algorithm::{Algorithm, Taken, Trouble};
 pub use key::{Named, NamedKey, SetKey};
 pub use rejoin::{Rejoin, Rejoined};

@@ -53,7 +53,7 @@ impl Secret {
     pub fn fingerprint(&self, table: &str, material: &[u8]) -> Fingerprint {
         let mut hasher = SipHasher13::new_with_key(&self.0);
         // The length keeps one table's name from running into the material.
-        hasher.write(&u64::try_from(table.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hasher.write_u64(u64::try_from(table.len()).unwrap_or(u64::MAX));
         hasher.write(table.as_bytes());
         hasher.write(material);
         Fingerprint(hasher.finish128().as_u128())

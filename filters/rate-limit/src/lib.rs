@@ -21,7 +21,7 @@ use ballast_core::rate_limit::config::{Config, Denied, HeaderStyle};
 use ballast_core::rate_limit::headers::Teller;
 use ballast_core::rate_limit::token_lease::Leases;
 use ballast_core::rate_limit::{
-    Admit, Admitted, Algorithm, Ask, Charges, Decision, Named, Settle, Situation, give_back,
+    Admit, Admitted, Algorithm, Ask, Charges, Decision, Named, Settle, Situation, admit_from_lease, give_back,
 };
 use ballast_core::time::MonoTime;
 use ballast_host::{Cx, Filter, Flow, Host, HostRandom, LogLevel, Map, ReadPlan, RequestView, StartError};
@@ -159,10 +159,20 @@ impl Filter for RateLimit {
 
 impl RateLimit {
     fn decide<H: Host>(&mut self, asks: Vec<Ask>, stream: &mut Stream, cx: &mut Cx<'_, H>) -> Flow {
+        let now = cx.host.now();
+        if let [ask] = asks.as_slice()
+            && let Some(verdict) = admit_from_lease(ask, &mut self.leases, now)
+        {
+            self.count(ask.limit, |metrics| metrics.decided(cx.host, &verdict));
+            if self.config.headers != HeaderStyle::None {
+                stream.decision = Some(Decision { verdicts: vec![verdict], refused_by: None });
+            }
+            return Flow::Continue;
+        }
         let me = if self.holds_permits { cx.member() } else { None };
         let view = cx.view().clone();
         let situation = Situation {
-            now: cx.host.now(),
+            now,
             me,
             workers: view.members().count().try_into().unwrap_or(u64::MAX),
             view,

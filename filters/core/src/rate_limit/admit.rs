@@ -168,6 +168,26 @@ impl Decision {
     }
 }
 
+/// Serves a request that one limit is for from the worker's own memory, without a conversation. `None`: the conversation
+/// is needed. This is the way of most requests.
+pub fn admit_from_lease(ask: &Ask, leases: &mut Leases, now: MonoTime) -> Option<Verdict> {
+    let Algorithm::TokenBucket(bucket) = ask.algorithm else { return None };
+    if ask.refundable {
+        return None;
+    }
+    let spent = leases.spend(ask.client(), &bucket, ask.cost, now)?;
+    let (remaining, reset) = (spent.remaining, spent.reset);
+    Some(Verdict {
+        ask: *ask,
+        said: Said::Admit,
+        remaining,
+        reset,
+        from_lease: true,
+        evicted_live: false,
+        stored: 0,
+    })
+}
+
 impl Admit {
     /// Asks for one request. The worker's leases are lent to the conversation and come back with its end.
     pub fn new(asks: impl IntoIterator<Item = Ask>, situation: Situation, leases: Leases) -> Self {

@@ -34,7 +34,7 @@ const PATHS: [Path; 6] = [
         before: 2,
         status: 200,
         host_calls: &[("clock_time_get", 1), ("proxy_get_property", 1), ("proxy_increment_metric", 1)],
-        instructions: 7_508,
+        instructions: 6_358,
     },
     Path {
         name: "one limit by client address, from the shared bucket",
@@ -48,7 +48,7 @@ const PATHS: [Path; 6] = [
             ("proxy_increment_metric", 1),
             ("proxy_set_shared_data", 1),
         ],
-        instructions: 11_895,
+        instructions: 12_529,
     },
     Path {
         name: "one limit with draft-11 headers, from a lease",
@@ -61,7 +61,7 @@ const PATHS: [Path; 6] = [
             ("proxy_increment_metric", 1),
             ("proxy_replace_header_map_value", 2),
         ],
-        instructions: 8_884,
+        instructions: 8_097,
     },
     Path {
         name: "three limits with draft-11 headers, from leases",
