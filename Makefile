@@ -28,6 +28,7 @@ test: setup ## pass every test: check, native, wasm32, contract, e2e
 
 test-native: setup ## unit and property tests
 	cargo test
+	cargo test -p ballast-core --features schema --test config_schema
 
 test-wasm32: setup ## core's unit tests on 32 bits, as they ship
 	PATH="$(CURDIR)/target/setup/bin:$$PATH" \

@@ -56,3 +56,17 @@ async fn a_forged_cost_is_at_least_one_and_an_absurd_one_is_clamped() {
         }
     }
 }
+
+#[tokio::test]
+async fn another_spelling_of_a_path_is_the_same_path() {
+    let upstream = Upstream::start();
+    let config =
+        r#"{"limits": [{"name": "api", "match": {"path": {"prefix": "/api/"}}, "rate": "1/d", "burst": 2}]}"#;
+    let envoy = sample_with(SAMPLE, config, &upstream).start().await.unwrap();
+    let mut passed = 0;
+    for path in ["/api/a", "//api/a", "/x/../api/a", "/./api//a", "/api/a?x=1", "/x/%2e%2e/api/a"] {
+        let status = statuses(&Request::get(&envoy.url(path)), 1).await;
+        passed += status.iter().filter(|status| **status == 200).count();
+    }
+    assert_eq!(passed, 2);
+}
