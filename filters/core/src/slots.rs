@@ -81,9 +81,9 @@ impl Table {
     /// The set of a client.
     pub fn set_of(self, fingerprint: Fingerprint) -> u32 {
         // The upper half picks the set by multiplication: no modulo bias worth the name, no power of two needed.
-        let upper = u64::try_from(fingerprint.0 >> 64).unwrap_or(u64::MAX);
-        let product = u128::from(upper) * u128::from(self.sets);
-        u32::try_from(product >> 64).unwrap_or(0)
+        // 32 bits of it are enough, and their product is one machine instruction where the modules run.
+        let upper = u64::try_from(fingerprint.0 >> 96).unwrap_or(u64::MAX);
+        u32::try_from((upper * u64::from(self.sets)) >> 32).unwrap_or(0)
     }
 }
 

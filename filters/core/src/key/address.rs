@@ -89,15 +89,18 @@ fn parse(text: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// A network as bytes: its address (4 or 16 of them) and its length.
-pub(super) fn bytes(network: IpNet) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(17);
+/// Appends a network with its length in front: its address (4 or 16 bytes) and its prefix length.
+pub(super) fn append(network: IpNet, material: &mut Vec<u8>) {
+    let mut with_length = |octets: &[u8]| {
+        let length = u32::try_from(octets.len() + 1).unwrap_or(u32::MAX);
+        material.extend_from_slice(&length.to_le_bytes());
+        material.extend_from_slice(octets);
+    };
     match network.addr() {
-        IpAddr::V4(address) => bytes.extend_from_slice(&address.octets()),
-        IpAddr::V6(address) => bytes.extend_from_slice(&address.octets()),
+        IpAddr::V4(address) => with_length(&address.octets()),
+        IpAddr::V6(address) => with_length(&address.octets()),
     }
-    bytes.push(network.prefix_len());
-    bytes
+    material.push(network.prefix_len());
 }
 
 impl TryFrom<RawAddress> for ClientAddress {

@@ -92,6 +92,14 @@ impl KeySpec {
     pub fn extract(&self, request: &impl Request, material: &mut Vec<u8>) -> Result<(), MissingPart> {
         let mut missing = None;
         for Part(part) in &self.0 {
+            if let KeyPart::ClientAddress(config) = part
+                && let Some(network) = config.network(request)
+            {
+                // What most keys are made of, written without a detour.
+                material.push(part.kind());
+                address::append(network, material);
+                continue;
+            }
             match part.value(request) {
                 Some(value) => {
                     material.push(part.kind());
@@ -148,7 +156,8 @@ impl KeyPart {
 
     fn value<'r>(&'r self, request: &'r impl Request) -> Option<Cow<'r, [u8]>> {
         match self {
-            Self::ClientAddress(config) => Some(address::bytes(config.network(request)?).into()),
+            // Where there is one, it has been written already.
+            Self::ClientAddress(_) => None,
             Self::Header(name) => request.header(name.as_str()),
             Self::Query(Text(name)) => query(&request.header(":path")?, name).map(Cow::Owned),
             Self::Cookie(Text(name)) => cookie(&request.header("cookie")?, name).map(Cow::Owned),

@@ -34,7 +34,7 @@ const PATHS: [Path; 6] = [
         before: 2,
         status: 200,
         host_calls: &[("clock_time_get", 1), ("proxy_get_property", 1), ("proxy_increment_metric", 1)],
-        instructions: 6_358,
+        instructions: 5_969,
     },
     Path {
         name: "one limit by client address, from the shared bucket",
