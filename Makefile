@@ -27,7 +27,7 @@ test: setup ## pass every test: check, native, wasm32, contract, e2e
 	@MAKE="$(MAKE)" $(SETUP) stages wasm check -- test-native test-wasm32 test-contract e2e
 
 test-native: setup ## unit and property tests
-	cargo test
+	cargo test --no-fail-fast
 	cargo test -p ballast-core --features schema --test config_schema
 
 test-wasm32: setup ## core's unit tests on 32 bits, as they ship
@@ -36,10 +36,10 @@ test-wasm32: setup ## core's unit tests on 32 bits, as they ship
 	cargo test -p ballast-core --lib --target wasm32-unknown-unknown
 
 test-contract: wasm ## the shipped modules under the in-process host
-	cargo test -p ballast-contract
+	cargo test --no-fail-fast -p ballast-contract
 
 e2e: wasm ## the shipped modules in a real Envoy; FILTER=rate-limit for one, BALLAST_ENVOY=container|process
-	cargo test -p ballast-e2e $(if $(FILTER),--test $(subst -,_,$(FILTER)))
+	cargo test --no-fail-fast -p ballast-e2e $(if $(FILTER),--test $(subst -,_,$(FILTER)))
 
 check: wasm ## formatting, lints (native and Wasm), docs, every file in envoy/
 	cargo fmt --check
