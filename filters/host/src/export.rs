@@ -18,7 +18,7 @@ pub fn register<F: Filter>() {
 /// The proxy crosses into the VM only for callbacks that a module exports, and the SDK exports all of them. So the
 /// list goes into a section of the module, and the build removes what it does not name.
 ///
-/// ```ignore
+/// ```text
 /// ballast_host::export_filter!(RateLimit, callbacks: "proxy_on_request_headers,proxy_on_log");
 /// ```
 #[macro_export]
