@@ -92,24 +92,9 @@ impl KeySpec {
     pub fn extract(&self, request: &impl Request, material: &mut Vec<u8>) -> Result<(), MissingPart> {
         let mut missing = None;
         for Part(part) in &self.0 {
-            if let KeyPart::ClientAddress(config) = part
-                && let Some(network) = config.network(request)
-            {
-                // What most keys are made of, written without a detour.
-                material.push(part.kind());
-                address::append(network, material);
-                continue;
-            }
-            match part.value(request) {
-                Some(value) => {
-                    material.push(part.kind());
-                    material.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
-                    material.extend_from_slice(&value);
-                }
-                None => {
-                    material.push(part.kind() | MISSING);
-                    missing = missing.or_else(|| Some(MissingPart(part.to_string())));
-                }
+            if part.append(request, material).is_none() {
+                material.push(part.kind() | MISSING);
+                missing = missing.or_else(|| Some(MissingPart(part.to_string())));
             }
         }
         missing.map_or(Ok(()), Err)
@@ -154,22 +139,32 @@ impl KeyPart {
         }
     }
 
-    fn value<'r>(&'r self, request: &'r impl Request) -> Option<Cow<'r, [u8]>> {
+    /// Appends its kind, its length and its value. `None`: the request lacks it, and nothing is appended.
+    fn append(&self, request: &impl Request, material: &mut Vec<u8>) -> Option<()> {
+        let mut put = |value: &[u8]| {
+            material.push(self.kind());
+            material.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
+            material.extend_from_slice(value);
+        };
         match self {
-            // Where there is one, it has been written already.
-            Self::ClientAddress(_) => None,
-            Self::Header(name) => request.header(name.as_str()),
-            Self::Query(Text(name)) => query(&request.header(":path")?, name).map(Cow::Owned),
-            Self::Cookie(Text(name)) => cookie(&request.header("cookie")?, name).map(Cow::Owned),
-            Self::Path => Some(without_query(&request.header(":path")?).to_vec().into()),
-            Self::Method => request.header(":method"),
-            Self::Host => Some(host_of(&request.header(":authority")?).into()),
-            Self::Route => known(request, &Property::RouteName),
-            Self::Cluster => known(request, &Property::ClusterName),
-            Self::PeerIdentity => known(request, &Property::PeerIdentity),
-            Self::Property(property) => request.property(property),
-            Self::Constant(text) => Some(text.as_bytes().into()),
+            Self::ClientAddress(config) => {
+                let network = config.network(request)?;
+                material.push(self.kind());
+                address::append(network, material);
+            }
+            Self::Header(name) => put(&request.header(name.as_str())?),
+            Self::Query(Text(name)) => put(&query(&request.header(":path")?, name)?),
+            Self::Cookie(Text(name)) => put(&cookie(&request.header("cookie")?, name)?),
+            Self::Path => put(without_query(&request.header(":path")?)),
+            Self::Method => put(&request.header(":method")?),
+            Self::Host => put(&host_of(&request.header(":authority")?)),
+            Self::Route => put(&known(request, &Property::RouteName)?),
+            Self::Cluster => put(&known(request, &Property::ClusterName)?),
+            Self::PeerIdentity => put(&known(request, &Property::PeerIdentity)?),
+            Self::Property(property) => put(&request.property(property)?),
+            Self::Constant(text) => put(text.as_bytes()),
         }
+        Some(())
     }
 }
 

@@ -78,7 +78,7 @@ const PATHS: [Path; 6] = [
             ("proxy_increment_metric", 3),
             ("proxy_replace_header_map_value", 2),
         ],
-        instructions: 14_961,
+        instructions: 14_093,
     },
     Path {
         name: "refused",
