@@ -17,7 +17,9 @@
 //! they are hashed before they are stored, and never logged.
 
 mod address;
+mod memo;
 mod part;
 
 pub use address::{ClientAddress, source_address};
+pub use memo::Memo;
 pub use part::{KeySpec, MissingPart, OnMissingKey};

@@ -17,11 +17,11 @@ mod refusal;
 
 use ballast_core::config::{Mode, OnError};
 use ballast_core::matching::Needs;
-use ballast_core::rate_limit::config::{Config, Denied, HeaderStyle};
+use ballast_core::rate_limit::config::{Asking, Config, Denied, HeaderStyle};
 use ballast_core::rate_limit::headers::Teller;
 use ballast_core::rate_limit::token_lease::Leases;
 use ballast_core::rate_limit::{
-    Admit, Admitted, Algorithm, Ask, Charges, Decision, Named, Settle, Situation, admit_from_lease, give_back,
+    Admit, Admitted, Algorithm, Charges, Decision, Named, Settle, Situation, admit_from_lease, give_back,
 };
 use ballast_core::time::MonoTime;
 use ballast_host::{Cx, Filter, Flow, Host, HostRandom, LogLevel, Map, ReadPlan, RequestView, StartError};
@@ -36,6 +36,8 @@ pub struct RateLimit {
     metrics: Vec<LimitMetrics>,
     teller: Teller,
     leases: Leases,
+    /// The asks of the request that is decided.
+    asking: Asking,
     /// Charges whose settling failed.
     unsettled: Vec<Charges>,
     holds_permits: bool,
@@ -74,6 +76,7 @@ impl Filter for RateLimit {
             teller: Teller::new(config.headers, told),
             metrics: metrics.collect::<Result<_, _>>()?,
             leases: Leases::new(),
+            asking: Asking::default(),
             unsettled: Vec::new(),
             holds_permits: config.limits.iter().any(|limit| concurrency(limit.algorithm)),
             in_flight: InFlight::default(),
@@ -87,10 +90,9 @@ impl Filter for RateLimit {
         }
         let Some(secret) = cx.secret() else { return self.broken(cx) };
         let request = RequestView::new(cx.host, &self.plan);
-        let asks = self.config.asks(&request, &secret, &mut HostRandom(cx.host));
-        match asks {
-            Ok(asks) if asks.is_empty() => Flow::Continue,
-            Ok(asks) => self.decide(asks, stream, cx),
+        match self.config.ask(&request, &secret, &mut HostRandom(cx.host), &mut self.asking) {
+            Ok(()) if self.asking.asks().is_empty() => Flow::Continue,
+            Ok(()) => self.decide(stream, cx),
             Err(Denied { limit, .. }) => {
                 self.count(limit, |metrics| metrics.limited.add(cx.host, 1));
                 refusal::missing_key(&self.config, limit, cx)
@@ -104,11 +106,13 @@ impl Filter for RateLimit {
             stream.status = status.and_then(|text| core::str::from_utf8(&text).ok()?.parse().ok());
         }
         if let Some(decision) = stream.decision.take() {
-            let told = self.teller.headers(&decision);
-            let shadow = refusal::shadow_mark(&self.config, &decision);
-            for (name, value) in told.into_iter().chain(shadow) {
+            let put = |name: &'static str, value: &str| {
                 // An answer whose headers cannot be changed any more goes on without.
                 let _ = cx.host.set_header(Map::ResponseHeaders, name, value.as_bytes());
+            };
+            self.teller.tell(&decision, put);
+            if let Some((name, value)) = refusal::shadow_mark(&self.config, &decision) {
+                put(name, &value);
             }
         }
         Flow::Continue
@@ -158,9 +162,9 @@ impl Filter for RateLimit {
 }
 
 impl RateLimit {
-    fn decide<H: Host>(&mut self, asks: Vec<Ask>, stream: &mut Stream, cx: &mut Cx<'_, H>) -> Flow {
+    fn decide<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) -> Flow {
         let now = cx.host.now();
-        if let [ask] = asks.as_slice()
+        if let [ask] = self.asking.asks()
             && let Some(verdict) = admit_from_lease(ask, &mut self.leases, now)
         {
             self.count(ask.limit, |metrics| metrics.decided(cx.host, &verdict));
@@ -179,7 +183,8 @@ impl RateLimit {
             allow_on_error: self.config.on_error == OnError::Allow,
             name_all: true,
         };
-        let admit = Admit::new(asks, situation, core::mem::take(&mut self.leases));
+        let admit =
+            Admit::new(self.asking.asks().iter().copied(), situation, core::mem::take(&mut self.leases));
         let Admitted { decision, charges, leases } =
             cx.run(&mut Named::new(admit, |limit| self.config.name_of(limit)));
         self.leases = leases;

@@ -4,6 +4,7 @@ use crate::matching::{HeaderName, Needs, Property, Request};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use ipnet::IpNet;
 use serde::Deserialize;
+use std::borrow::Cow;
 
 /// Where a client's address is taken from, and how much of it counts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -53,6 +54,18 @@ impl ClientAddress {
         IpNet::new(address, prefix).ok().map(|network| network.trunc())
     }
 
+    /// The text that alone decides the network: the proxy's idea of the address, without the port. What the header
+    /// says is not such a text, since clients write into it as they like.
+    pub(super) fn sole_value<'r>(&self, request: &'r impl Request) -> Option<Cow<'r, [u8]>> {
+        if self.header.is_some() {
+            return None;
+        }
+        match request.property(&Property::SourceAddress)? {
+            Cow::Borrowed(text) => Some(Cow::Borrowed(without_port(text))),
+            Cow::Owned(text) => Some(Cow::Owned(without_port(&text).to_vec())),
+        }
+    }
+
     /// Notes what it can ask of a request.
     pub fn needs(&self, needs: &mut Needs) {
         match &self.header {
@@ -67,6 +80,13 @@ pub fn source_address(request: &impl Request) -> Option<IpAddr> {
     let bytes = request.property(&Property::SourceAddress)?;
     let text = core::str::from_utf8(&bytes).ok()?;
     parse(text)
+}
+
+/// An address without its port. An IPv6 address without brackets has none, and what comes behind its last colon counts.
+fn without_port(text: &[u8]) -> &[u8] {
+    let colon = text.iter().rposition(|byte| *byte == b':');
+    let host = colon.and_then(|colon| text.get(..colon));
+    host.filter(|host| host.ends_with(b"]") || !host.contains(&b':')).unwrap_or(text)
 }
 
 /// The address that is `hops` from the right end of a list.
@@ -181,6 +201,23 @@ mod tests {
         assert_eq!(forwarded(1, "[2001:db8::1]:443").as_deref(), Some("2001:db8::/64"));
         for list in ["unknown", "", "192.0.2.7,", "1.2.3", "[192.0.2.7]", "192.0.2.7 198.51.100.1"] {
             assert_eq!(forwarded(1, list), None, "{list:?}");
+        }
+    }
+
+    #[test]
+    fn the_port_is_no_part_of_what_decides_the_network() {
+        for (source, expected) in [
+            ("192.0.2.7:40000", "192.0.2.7"),
+            ("192.0.2.7", "192.0.2.7"),
+            ("[2001:db8::4]:40000", "[2001:db8::4]"),
+            ("[2001:db8::4]", "[2001:db8::4]"),
+            ("2001:db8::4", "2001:db8::4"),
+            ("2001:db8::5", "2001:db8::5"),
+            ("", ""),
+        ] {
+            let request = Sample::get("/").knows(Property::SourceAddress, source);
+            let value = ClientAddress::default().sole_value(&request);
+            assert_eq!(value.as_deref(), Some(expected.as_bytes()), "{source}");
         }
     }
 

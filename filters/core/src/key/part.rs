@@ -100,6 +100,18 @@ impl KeySpec {
         missing.map_or(Ok(()), Err)
     }
 
+    /// The bytes that alone decide what [`KeySpec::extract`] comes to, where they can be had without working on them:
+    /// of a key whose only part is a header, the proxy's idea of the client's address, or the like.
+    pub fn sole_value<'r>(&self, request: &'r impl Request) -> Option<Cow<'r, [u8]>> {
+        let [Part(part)] = self.0.as_slice() else { return None };
+        match part {
+            KeyPart::ClientAddress(address) => address.sole_value(request),
+            KeyPart::Header(name) => request.header(name.as_str()),
+            KeyPart::PeerIdentity => known(request, &Property::PeerIdentity),
+            _ => None,
+        }
+    }
+
     /// Notes what it can ask of a request.
     pub fn needs(&self, needs: &mut Needs) {
         for Part(part) in &self.0 {

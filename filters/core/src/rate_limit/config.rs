@@ -3,7 +3,7 @@
 //! # How
 //!
 //! What is written is read as it stands and then checked as a whole: a [`Config`] cannot hold a limit
-//! without a rate, or a cost that can never pass. [`Config::asks`] turns a request into what its limits are asked.
+//! without a rate, or a cost that can never pass. [`Config::ask`] turns a request into what its limits are asked.
 //!
 //! # Limits
 //!
@@ -11,14 +11,16 @@
 //! whose rate changes goes on with the share that the client has used up. Another `max_keys` puts clients elsewhere
 //! in the table.
 
+mod asking;
 mod limit;
 mod raw;
 
+pub use asking::Asking;
 pub use limit::{Asked, Cost, Limit, Plan};
 pub use raw::{HeaderStyle, RawConfig};
 
 use super::token_lease::Leases;
-use super::{Ask, Charges, Settle};
+use super::{Charges, Settle};
 use crate::config::{ConfigError, Mode, Name, OnError, check_unique};
 use crate::key::MissingPart;
 use crate::matching::{Matcher, Needs, Request, header_name};
@@ -73,33 +75,32 @@ impl Config {
         self.limits.iter().for_each(|limit| limit.needs(needs));
     }
 
-    /// What the limits of a request are to be asked. None: it passes.
+    /// Finds out what the limits of a request are to be asked, which `asking` holds then. None: it passes.
     ///
     /// # Errors
     ///
     /// The request lacks a part of a key, and an enforced limit denies such.
-    pub fn asks(
+    pub fn ask(
         &self,
         request: &impl Request,
         secret: &Secret,
         random: &mut impl Random,
-    ) -> Result<Vec<Ask>, Denied> {
-        let mut asks = Vec::new();
+        asking: &mut Asking,
+    ) -> Result<(), Denied> {
+        asking.clear();
         if self.mode == Mode::Disabled || self.exempt.iter().any(|matcher| matcher.matches(request)) {
-            return Ok(asks);
+            return Ok(());
         }
-        // Room for an address or an ordinary header: most keys need no second allocation.
-        let mut material = Vec::with_capacity(64);
         for (number, limit) in (0..).zip(&self.limits) {
             let enforced = self.mode == Mode::Enforce && limit.is_enforced(random);
-            match limit.ask(number, request, secret, enforced, &mut material) {
+            match limit.ask(number, request, secret, enforced, asking) {
                 Asked::Nothing => {}
-                Asked::Ask(ask) => asks.push(ask),
+                Asked::Ask(ask) => asking.push(ask),
                 Asked::Denied(missing) if enforced => return Err(Denied { limit: number, missing }),
                 Asked::Denied(_) => {}
             }
         }
-        Ok(asks)
+        Ok(())
     }
 
     /// A limit by number.

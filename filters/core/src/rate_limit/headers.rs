@@ -14,6 +14,7 @@ use crate::http::Problem;
 use core::time::Duration;
 use serde_json::Value;
 use sfv::{Integer, ItemSerializer, KeyRef, StringRef};
+use std::borrow::Cow;
 
 /// The draft's names, here only: later drafts may rename them.
 mod names {
@@ -102,32 +103,36 @@ impl Teller {
         Self { style, limits, until: format!(";{}=", names::UNTIL.as_str()) }
     }
 
-    /// The headers for an answer to a request that was decided so, with their names in lower case.
-    pub fn headers(&self, decision: &Decision) -> Vec<(&'static str, String)> {
+    /// Puts the headers on an answer to a request that was decided so, with their names in lower case.
+    pub fn tell(&self, decision: &Decision, mut put: impl FnMut(&'static str, &str)) {
         let told = decision.verdicts.iter().filter(|verdict| is_told(verdict));
         match self.style {
-            HeaderStyle::None => Vec::new(),
-            HeaderStyle::Draft11 => self.draft_11(told),
+            HeaderStyle::None => {}
+            HeaderStyle::Draft11 => self.draft_11(told, put),
             HeaderStyle::XRateLimit => {
                 let tightest = told.min_by_key(|verdict| (verdict.remaining, verdict.ask.algorithm.most()));
-                tightest.map(x_rate_limit).into_iter().flatten().collect()
+                for (name, value) in tightest.map(x_rate_limit).into_iter().flatten() {
+                    put(name, &value);
+                }
             }
         }
     }
 
-    fn draft_11<'v>(&self, told: impl Iterator<Item = &'v Verdict>) -> Vec<(&'static str, String)> {
-        let (mut policies, mut limits) = (String::with_capacity(96), String::with_capacity(96));
+    fn draft_11<'v>(&self, told: impl Iterator<Item = &'v Verdict>, mut put: impl FnMut(&'static str, &str)) {
+        // The policy of a single limit is never copied.
+        let (mut policies, mut limits) = (Cow::Borrowed(""), String::with_capacity(96));
         let mut number = itoa::Buffer::new();
         for verdict in told {
             let Some(told) = self.limits.get(usize::from(verdict.ask.limit)) else { continue };
-            if !policies.is_empty() {
-                policies.push_str(LIST_SEPARATOR);
-                limits.push_str(LIST_SEPARATOR);
-            }
-            if told.algorithm == verdict.ask.algorithm {
-                policies.push_str(&told.policy);
+            let same = told.algorithm == verdict.ask.algorithm;
+            let own = if same { None } else { Some(policy(&told.name, verdict.ask.algorithm)) };
+            let policy = own.map_or(Cow::Borrowed(told.policy.as_str()), Cow::Owned);
+            if policies.is_empty() {
+                policies = policy;
             } else {
-                policies.push_str(&policy(&told.name, verdict.ask.algorithm));
+                policies.to_mut().push_str(LIST_SEPARATOR);
+                policies.to_mut().push_str(&policy);
+                limits.push_str(LIST_SEPARATOR);
             }
             limits.push_str(&told.available);
             limits.push_str(number.format(integer(verdict.remaining)));
@@ -136,10 +141,10 @@ impl Teller {
                 limits.push_str(number.format(integer(seconds(until(verdict)))));
             }
         }
-        if policies.is_empty() {
-            return Vec::new();
+        if !policies.is_empty() {
+            put(names::POLICY_HEADER, &policies);
+            put(names::LIMIT_HEADER, &limits);
         }
-        vec![(names::POLICY_HEADER, policies), (names::LIMIT_HEADER, limits)]
     }
 }
 

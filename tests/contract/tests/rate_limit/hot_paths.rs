@@ -34,7 +34,7 @@ const PATHS: [Path; 6] = [
         before: 2,
         status: 200,
         host_calls: &[("clock_time_get", 1), ("proxy_get_property", 1), ("proxy_increment_metric", 1)],
-        instructions: 5_969,
+        instructions: 3_930,
     },
     Path {
         name: "one limit by client address, from the shared bucket",
@@ -48,7 +48,7 @@ const PATHS: [Path; 6] = [
             ("proxy_increment_metric", 1),
             ("proxy_set_shared_data", 1),
         ],
-        instructions: 12_529,
+        instructions: 10_878,
     },
     Path {
         name: "one limit with draft-11 headers, from a lease",
@@ -61,7 +61,7 @@ const PATHS: [Path; 6] = [
             ("proxy_increment_metric", 1),
             ("proxy_replace_header_map_value", 2),
         ],
-        instructions: 8_097,
+        instructions: 5_020,
     },
     Path {
         name: "three limits with draft-11 headers, from leases",
@@ -78,7 +78,7 @@ const PATHS: [Path; 6] = [
             ("proxy_increment_metric", 3),
             ("proxy_replace_header_map_value", 2),
         ],
-        instructions: 14_093,
+        instructions: 12_980,
     },
     Path {
         name: "refused",
@@ -95,7 +95,7 @@ const PATHS: [Path; 6] = [
             ("proxy_set_property", 1),
             ("random_get", 1),
         ],
-        instructions: 24_492,
+        instructions: 22_864,
     },
     Path {
         name: "no limit matches",

@@ -4,13 +4,14 @@ use super::super::fixed_window::FixedWindow;
 use super::super::sliding_window::SlidingWindow;
 use super::super::token_bucket::TokenBucket;
 use super::super::{Algorithm, Ask};
+use super::asking::Asking;
 use super::raw::{RawAlgorithm, RawCost, RawLimit, RawPlan};
 use crate::config::{ConfigError, Mode, Name};
 use crate::http::StatusSet;
 use crate::key::{KeySpec, MissingPart, OnMissingKey};
 use crate::matching::{Matcher, Needs, Request};
 use crate::random::Random;
-use crate::slots::{Secret, Table};
+use crate::slots::{Fingerprint, Secret, Table};
 use crate::trust::TrustedHeader;
 use crate::units::{Rate, Share};
 
@@ -92,37 +93,60 @@ impl Limit {
         }
     }
 
-    /// What it is asked for a request. `material` is overwritten.
+    /// What it is asked for a request.
     pub(super) fn ask(
         &self,
         number: u16,
         request: &impl Request,
         secret: &Secret,
         enforced: bool,
-        material: &mut Vec<u8>,
+        asking: &mut Asking,
     ) -> Asked {
         if self.mode == Mode::Disabled || !self.matcher.matches(request) {
             return Asked::Nothing;
         }
-        material.clear();
         let plan = self.plan(request);
+        let Some(algorithm) = plan.map_or(Some(self.algorithm), |plan| plan.algorithm) else {
+            return Asked::Nothing;
+        };
+        let Asking { material, clients, .. } = asking;
+        let sole = if plan.is_none() { self.key.sole_value(request) } else { None };
+        let client = match sole {
+            Some(value) => {
+                clients.recall(number, &value, || self.client(None, request, secret, material).ok())
+            }
+            None => None,
+        };
+        // What is not remembered is missing, or made of more than one value.
+        let client = match client.map_or_else(|| self.client(plan, request, secret, material), Ok) {
+            Ok(client) => client,
+            Err(missing) => match self.on_missing_key {
+                OnMissingKey::Shared => secret.fingerprint(self.name.as_str(), material),
+                OnMissingKey::Skip => return Asked::Nothing,
+                OnMissingKey::Deny => return Asked::Denied(missing),
+            },
+        };
+        let cost = self.cost.as_ref().map_or(1, |cost| cost.of(request));
+        let (set, refundable) = (self.table.set_of(client), self.charge_when.is_some());
+        Asked::Ask(Ask { limit: number, set, client, algorithm, cost, enforced, refundable })
+    }
+
+    /// Who the request counts for. `material` is overwritten, and complete even where a part of the key is missing.
+    fn client(
+        &self,
+        plan: Option<&Plan>,
+        request: &impl Request,
+        secret: &Secret,
+        material: &mut Vec<u8>,
+    ) -> Result<Fingerprint, MissingPart> {
+        material.clear();
         if let Some(plan) = plan {
             // A client's plans are counted apart, so a change of plan cannot mix up two sets of numbers.
             material.extend_from_slice(plan.name.as_bytes());
             material.push(0);
         }
-        let Some(algorithm) = plan.map_or(Some(self.algorithm), |plan| plan.algorithm) else {
-            return Asked::Nothing;
-        };
-        match (self.key.extract(request, material), self.on_missing_key) {
-            (Ok(()), _) | (Err(_), OnMissingKey::Shared) => {}
-            (Err(_), OnMissingKey::Skip) => return Asked::Nothing,
-            (Err(missing), OnMissingKey::Deny) => return Asked::Denied(missing),
-        }
-        let client = secret.fingerprint(self.name.as_str(), material);
-        let cost = self.cost.as_ref().map_or(1, |cost| cost.of(request));
-        let (set, refundable) = (self.table.set_of(client), self.charge_when.is_some());
-        Asked::Ask(Ask { limit: number, set, client, algorithm, cost, enforced, refundable })
+        self.key.extract(request, material)?;
+        Ok(secret.fingerprint(self.name.as_str(), material))
     }
 
     fn plan(&self, request: &impl Request) -> Option<&Plan> {

@@ -2,7 +2,7 @@ use super::*;
 use crate::config::parse;
 use crate::matching::{Property, Sample};
 use crate::random::Fixed;
-use crate::rate_limit::{Algorithm, Charge};
+use crate::rate_limit::{Algorithm, Ask, Charge};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -18,7 +18,9 @@ fn limit(fields: &str) -> Result<Config, String> {
 }
 
 fn asks(config: &Config, request: &Sample) -> Vec<Ask> {
-    config.asks(request, &SECRET, &mut Fixed(0)).unwrap()
+    let mut asking = Asking::default();
+    config.ask(request, &SECRET, &mut Fixed(0), &mut asking).unwrap();
+    asking.asks().to_vec()
 }
 
 #[test]
@@ -173,7 +175,10 @@ fn limits_are_asked_that_match_and_know_the_client() {
 #[test]
 fn a_missing_key_is_denied_only_by_limits_that_are_enforced() {
     let fields = r#""key": [{"header": "k"}], "on_missing_key": "deny", "rate": "1/s""#;
-    let denied = limit(fields).unwrap().asks(&Sample::get("/"), &SECRET, &mut Fixed(0)).unwrap_err();
+    let denied = limit(fields)
+        .unwrap()
+        .ask(&Sample::get("/"), &SECRET, &mut Fixed(0), &mut Asking::default())
+        .unwrap_err();
     assert_eq!((denied.limit, denied.missing.to_string()), (0, "the request has no header k".to_owned()));
     let shadow = limit(&format!(r#"{fields}, "mode": "shadow""#)).unwrap();
     assert_eq!(asks(&shadow, &Sample::get("/")), []);

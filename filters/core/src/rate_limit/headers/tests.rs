@@ -14,7 +14,10 @@ fn name_of(limit: u16) -> &'static str {
 
 fn headers(style: HeaderStyle, decision: &Decision) -> Vec<(&'static str, String)> {
     let algorithms = [bucket(), window(1_000), Algorithm::Concurrency { most: 4 }];
-    Teller::new(style, NAMES.into_iter().zip(algorithms)).headers(decision)
+    let teller = Teller::new(style, NAMES.into_iter().zip(algorithms));
+    let mut told = Vec::new();
+    teller.tell(decision, |name, value| told.push((name, value.to_owned())));
+    told
 }
 
 fn verdict(limit: u16, algorithm: Algorithm, said: Said, remaining: u64, reset_millis: u64) -> Verdict {
