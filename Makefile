@@ -48,8 +48,8 @@ check: wasm ## formatting, lints (native and Wasm), docs, every file in envoy/
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
 	cargo run -q -p ballast-harness --bin ballast-validate
 
-bench: wasm ## measure what each filter costs in a real Envoy
-	cargo run --release -p ballast-bench
+bench: wasm ## measure what each filter costs in a real Envoy; FILTER=rate-limit for one
+	cargo run --release -p ballast-bench --bin bench -- $(FILTER)
 
 profile: wasm ## instructions and host calls of each module, by callback and function
 	cargo run --release -p ballast-bench --bin profile

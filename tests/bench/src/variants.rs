@@ -1,67 +1,89 @@
 //! The configurations that are compared.
 
+mod rate_limit;
+
+/// How much a variant may cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Budget {
+    /// What it adds over no filter is at most this many times what the no-op adds.
+    Added(f64),
+    /// All that a request takes is at most this many times what one takes with the no-op: for what answers by itself, as
+    /// the route does there.
+    Total(f64),
+}
+
 /// One configuration.
 #[derive(Clone, Debug)]
 pub struct Variant {
     /// What it is called in the table.
     pub name: &'static str,
-    /// The most that its ratio may be, if there is a budget.
-    pub budget: Option<f64>,
+    /// The most that it may cost, if that is limited.
+    pub budget: Option<Budget>,
+    /// The status of every answer.
+    pub status: u16,
     /// The filters before the router, as items of a YAML list.
     filters: String,
+    /// A header that the answer has, as `name: value`.
+    answer: Option<&'static str>,
+    /// Whether each request is for another path.
+    pub varied: bool,
 }
 
 impl Variant {
+    fn new(name: &'static str, budget: Option<Budget>, filters: String) -> Self {
+        Self { name, budget, status: 200, filters, answer: None, varied: false }
+    }
+
     /// The whole configuration.
     pub fn bootstrap(&self) -> String {
-        bootstrap(&self.filters)
+        let plain = bootstrap(&self.filters);
+        match self.answer.and_then(|header| header.split_once(": ")) {
+            None => plain,
+            Some((name, value)) => plain.replace(
+                ANSWER,
+                &format!(
+                    r#"{ANSWER}
+                          response_headers_to_add: [{{ header: {{ key: {name}, value: "{value}" }} }}]"#
+                ),
+            ),
+        }
     }
 }
 
-/// All that are compared; the first is no filter, the second the no-op.
-pub fn variants() -> Vec<Variant> {
-    let one = |headers: &str| {
-        rate_limit(headers, r#"{"name": "per-client", "key": ["client_address"], "rate": "100000/s"}"#)
-    };
-    let three = r#"
-        {"name": "per-client", "key": ["client_address"], "rate": "100000/s"},
-        {"name": "per-path", "key": ["path"], "rate": "100000/s"},
-        {"name": "all", "rate": "100000/s"}"#;
-    let variant = |name, budget, filters| Variant { name, budget, filters };
-    vec![
-        variant("no filter", None, String::new()),
-        variant("no-op (plain SDK)", None, wasm("target/plugins/ballast_noop.wasm", "{}")),
-        variant(
-            "rate limit: disabled",
-            None,
-            wasm("dist/ballast_rate_limit.wasm", r#"{"mode": "disabled"}"#),
-        ),
-        variant(
-            "rate limit: one limit for all",
-            None,
-            rate_limit("none", r#"{"name": "all", "rate": "100000/s"}"#),
-        ),
-        variant("rate limit: one limit", Some(1.6), one("none")),
-        variant("rate limit: one limit, draft-11 headers", Some(2.2), one("draft-11")),
-        variant("rate limit: three limits", None, rate_limit("none", three)),
-        variant("Envoy's local_ratelimit", None, LOCAL_RATE_LIMIT.to_owned()),
+/// What all are compared with: no filter, and the no-op.
+pub fn yardsticks() -> [Variant; 2] {
+    [
+        Variant::new("no filter", None, String::new()),
+        Variant::new("no-op (plain SDK)", None, wasm("no-op", "target/plugins/ballast_noop.wasm", "{}")),
     ]
 }
 
-/// A rate limit filter with these limits.
-fn rate_limit(headers: &str, limits: &str) -> String {
-    let config = format!(r#"{{"headers": "{headers}", "limits": [{limits}]}}"#);
-    wasm("dist/ballast_rate_limit.wasm", &config)
+/// The variants of each filter, by the filter's name.
+pub fn variants() -> Vec<(&'static str, Vec<Variant>)> {
+    vec![("rate-limit", rate_limit::variants())]
 }
 
-fn wasm(module: &str, configuration: &str) -> String {
+/// A limit by the header `x-key`, for so many clients.
+pub fn limit_by_header(clients: u64) -> String {
+    bootstrap(&rate_limit::by_header(clients))
+}
+
+/// How the listener answers.
+const ANSWER: &str = "direct_response: { status: 200 }";
+
+/// The plugin of a filter, as an item of the list of filters.
+fn filter(name: &str, configuration: &str) -> String {
+    wasm(name, &format!("dist/ballast_{}.wasm", name.replace('-', "_")), configuration)
+}
+
+fn wasm(name: &str, module: &str, configuration: &str) -> String {
     let configuration = configuration.replace('\n', " ");
     format!(
         r#"                  - name: wasm
                     typed_config:
                       "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
                       config:
-                        name: rate-limit
+                        name: {name}
                         vm_config:
                           vm_id: ballast
                           runtime: envoy.wasm.runtime.v8
@@ -72,15 +94,6 @@ fn wasm(module: &str, configuration: &str) -> String {
 "#
     )
 }
-
-const LOCAL_RATE_LIMIT: &str = r#"                  - name: envoy.filters.http.local_ratelimit
-                    typed_config:
-                      "@type": type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
-                      stat_prefix: local
-                      token_bucket: { max_tokens: 4000000000, tokens_per_fill: 4000000000, fill_interval: 1s }
-                      filter_enabled: { default_value: { numerator: 100 } }
-                      filter_enforced: { default_value: { numerator: 100 } }
-"#;
 
 /// A listener that answers by itself, with these filters before the router.
 pub fn bootstrap(filters: &str) -> String {
@@ -105,7 +118,7 @@ static_resources:
                       domains: ["*"]
                       routes:
                         - match: {{ prefix: "/" }}
-                          direct_response: {{ status: 200 }}
+                          {ANSWER}
                 http_filters:
 {filters}                  - name: envoy.filters.http.router
                     typed_config:

@@ -7,20 +7,25 @@
 )]
 
 use anyhow::Result;
-use ballast_bench::{Sampled, cpu_nanos, resident_bytes, variants};
-use ballast_harness::{Envoy, Load};
+use ballast_bench::{
+    Budget, Sampled, Variant, cpu_nanos, limit_by_header, resident_bytes, variants, yardsticks,
+};
+use ballast_harness::{Envoy, Load, Request};
 use clap::Parser;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What the filters cost in a real Envoy.
 #[derive(Debug, Parser)]
 struct Arguments {
+    /// The filters to measure, by name; all if none is named.
+    filters: Vec<String>,
     /// Rounds; each variant runs once in each.
     #[arg(long, default_value_t = 15)]
     rounds: usize,
     /// Requests of a variant in a round.
     #[arg(long, default_value_t = 20_000)]
     requests: u64,
-    /// The clients of the largest table; 0 leaves that part out.
+    /// The clients of the rate limiter's largest table; 0 leaves that part out.
     #[arg(long, default_value_t = 1_000_000)]
     clients: u64,
 }
@@ -30,31 +35,54 @@ const CONNECTIONS: usize = 16;
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let within = filters(&arguments).await?;
-    if arguments.clients > 0 {
+    let wanted = |name: &str| arguments.filters.is_empty() || arguments.filters.iter().any(|one| one == name);
+    let known: Vec<&str> = variants().iter().map(|(name, _)| *name).collect();
+    for name in &arguments.filters {
+        anyhow::ensure!(known.contains(&name.as_str()), "no filter is called `{name}`: one of {known:?}");
+    }
+    let mut over = Vec::new();
+    for (name, variants) in variants() {
+        if wanted(name) {
+            println!("\n{name}\n");
+            over.extend(compare(&arguments, variants).await?);
+        }
+    }
+    if wanted("rate-limit") && arguments.clients > 0 {
         clients(&arguments).await?;
     }
-    anyhow::ensure!(within, "a ratio is over its budget");
+    anyhow::ensure!(over.is_empty(), "over the budget: {over:?}");
     Ok(())
 }
 
 /// CPU microseconds per request of one load.
-async fn measure(envoy: &Envoy, load: Load, requests: u64) -> Result<f64> {
+async fn measure(envoy: &Envoy, load: Load, status: u16, requests: u64) -> Result<f64> {
     let pid = envoy.pid().await;
     let before = cpu_nanos(pid);
     let report = load.connections(CONNECTIONS).requests(requests).run().await?;
-    anyhow::ensure!(report.answers() == requests && report.status(200) == requests, "{report}");
+    anyhow::ensure!(report.answers() == requests && report.status(status) == requests, "{report}");
     Ok((cpu_nanos(pid) - before) as f64 / requests as f64 / 1_000.0)
 }
 
-/// The table of all variants; whether all are within their budgets.
-async fn filters(arguments: &Arguments) -> Result<bool> {
-    let variants = variants();
+/// Requests for one path, or each for another.
+fn load(envoy: &Envoy, varied: bool) -> Load {
+    /// Goes on from load to load, so that no path comes twice.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let (one, base) = (Load::of(&envoy.url("/")), envoy.url("/"));
+    if !varied {
+        return one;
+    }
+    one.each(move |_, _| Request::get(&format!("{base}{}", NEXT.fetch_add(1, Ordering::Relaxed))))
+}
+
+/// The table of one filter's variants; those that are over their budgets.
+async fn compare(arguments: &Arguments, own: Vec<Variant>) -> Result<Vec<&'static str>> {
+    let variants: Vec<Variant> = yardsticks().into_iter().chain(own).collect();
     let mut envoys = Vec::new();
     for variant in &variants {
-        let envoy =
-            Envoy::builder().config(variant.bootstrap()).concurrency(1).name(variant.name).start().await?;
-        measure(&envoy, Load::of(&envoy.url("/")), arguments.requests / 4).await?;
+        let builder = Envoy::builder().config(variant.bootstrap()).concurrency(1).name(variant.name);
+        let envoy = builder.start().await?;
+        // Whatever state a variant needs comes about here; its answers may differ until then.
+        load(&envoy, variant.varied).connections(CONNECTIONS).requests(arguments.requests / 4).run().await?;
         envoys.push(envoy);
     }
     let mut samples = vec![Sampled::default(); variants.len()];
@@ -62,8 +90,9 @@ async fn filters(arguments: &Arguments) -> Result<bool> {
         for index in 0..variants.len() {
             // Another order in each round: who runs after whom must not matter.
             let index = (index + round) % variants.len();
-            let envoy = &envoys[index];
-            samples[index].0.push(measure(envoy, Load::of(&envoy.url("/")), arguments.requests).await?);
+            let (variant, envoy) = (&variants[index], &envoys[index]);
+            let cpu = measure(envoy, load(envoy, variant.varied), variant.status, arguments.requests).await?;
+            samples[index].0.push(cpu);
         }
     }
     // Added over no filter, round by round, so that what slows a whole round cancels out.
@@ -71,40 +100,37 @@ async fn filters(arguments: &Arguments) -> Result<bool> {
         let pairs = samples[index].0.iter().zip(&samples[0].0);
         Sampled(pairs.map(|(with, without)| with - without).collect())
     };
-    let unit = added(1).median();
-    println!("| variant | CPU per request, us | added, us | ratio | budget |");
-    println!("|---|---|---|---|---|");
-    let mut within = true;
+    let (unit, no_op) = (added(1).median(), samples[1].median());
+    println!("| variant | CPU per request, us | added, us | added / no-op's | all / no-op's | budget |");
+    println!("|---|---|---|---|---|---|");
+    let mut over = Vec::new();
     for (index, variant) in variants.iter().enumerate() {
         let (total, added) = (&samples[index], added(index));
-        let ratio = added.median() / unit;
-        let budget = variant.budget.map_or(String::new(), |budget| format!("{budget:.1}"));
-        within &= variant.budget.is_none_or(|budget| ratio <= budget);
-        let name = variant.name;
-        let (cpu, spread) = (total.median(), total.spread());
+        let (of_added, of_total) = (added.median() / unit, total.median() / no_op);
+        let (budget, within) = match variant.budget {
+            None => (String::new(), true),
+            Some(Budget::Added(most)) => (format!("{most:.1} added"), of_added <= most),
+            Some(Budget::Total(most)) => (format!("{most:.1} all"), of_total <= most),
+        };
+        if !within {
+            over.push(variant.name);
+        }
         println!(
-            "| {name} | {cpu:.2} ± {spread:.2} | {:.2} ± {:.2} | {ratio:.2} | {budget} |",
+            "| {} | {:.2} ± {:.2} | {:.2} ± {:.2} | {of_added:.2} | {of_total:.2} | {budget} |",
+            variant.name,
+            total.median(),
+            total.spread(),
             added.median(),
             added.spread()
         );
     }
-    Ok(within)
+    Ok(over)
 }
 
 /// What a decision costs with 1, 1,000 and many clients in the table, and what a client takes in memory.
 async fn clients(arguments: &Arguments) -> Result<()> {
     let most = arguments.clients;
-    let limit = format!(
-        r#"{{"headers": "none", "limits": [{{"name": "per-key", "key": [{{"header": "x-key"}}], "rate": "100/d", "burst": 1000000, "max_keys": {most}}}]}}"#
-    );
-    let filter = variants()
-        .into_iter()
-        .find(|variant| variant.budget.is_some())
-        .expect("a variant with a limit")
-        .bootstrap();
-    let (before, rest) = filter.split_once("value: '").expect("a configuration");
-    let after = rest.split_once('\'').expect("its end").1;
-    let config = format!("{before}value: '{limit}'{after}");
+    let config = limit_by_header(most);
     println!("\n| clients | CPU per request, us | against one client | memory per client, bytes |");
     println!("|---|---|---|---|");
     let mut envoys = Vec::new();
@@ -115,7 +141,7 @@ async fn clients(arguments: &Arguments) -> Result<()> {
                 .each(move |number, request| request.header("x-key", format!("client-{}", number % clients)))
         };
         let empty = resident_bytes(envoy.pid().await);
-        measure(&envoy, load(&envoy.url("/")), clients.max(arguments.requests)).await?;
+        measure(&envoy, load(&envoy.url("/")), 200, clients.max(arguments.requests)).await?;
         let memory = (resident_bytes(envoy.pid().await).saturating_sub(empty)) / clients;
         envoys.push((clients, envoy, memory, Sampled::default()));
     }
@@ -126,7 +152,7 @@ async fn clients(arguments: &Arguments) -> Result<()> {
             let load = Load::of(&envoy.url("/")).each(move |number, request| {
                 request.header("x-key", format!("client-{}", number.wrapping_mul(7_919) % clients))
             });
-            samples.0.push(measure(envoy, load, arguments.requests).await?);
+            samples.0.push(measure(envoy, load, 200, arguments.requests).await?);
         }
     }
     let one = envoys[0].3.median();

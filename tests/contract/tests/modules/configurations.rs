@@ -1,6 +1,6 @@
 //! No bytes as configuration kill a module: it works with them or refuses them by name.
 
-use super::{SHIPPED, Shipped};
+use super::shipped::{SHIPPED, Shipped};
 use ballast_contract::{VM_ID, configure, encode_struct, filter};
 use ballast_wasm_host::{Host, RefusalReason, Root, Vm, VmConfig};
 use proptest::prelude::*;
@@ -210,7 +210,7 @@ fn check<S>(cases: u32, configurations: impl Fn(&Shipped) -> S)
 where
     S: Strategy<Value = Vec<u8>>,
 {
-    for module in &SHIPPED {
+    for module in SHIPPED {
         let config = VmConfig { vm_id: VM_ID.to_owned(), ..VmConfig::default() };
         let vm = Host::new().vm_with(&filter(module.name), config).unwrap();
         let settings = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
@@ -225,7 +225,7 @@ where
 
 #[test]
 fn the_configurations_that_are_mutated_are_valid_in_both_forms() {
-    for module in &SHIPPED {
+    for module in SHIPPED {
         let vm = Host::new().vm(&filter(module.name)).unwrap();
         for bytes in [module.configuration.as_bytes().to_vec(), encode_struct(module.configuration)] {
             let works = either_works_or_is_refused_by_name(&vm, module.name, &bytes).unwrap();

@@ -8,8 +8,10 @@
 )]
 
 mod configurations;
+mod shipped;
 
 use ballast_wasm_host::{exports, imports};
+use shipped::SHIPPED;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -75,51 +77,6 @@ const ALWAYS_EXPORTED: [&str; 8] = [
     "proxy_on_vm_start",
 ];
 
-const KIB: usize = 1024;
-
-/// A module that ships.
-struct Shipped {
-    name: &'static str,
-    callbacks: &'static [&'static str],
-    most_bytes: usize,
-    /// One that uses much of what can be said.
-    configuration: &'static str,
-}
-
-const SHIPPED: [Shipped; 1] = [Shipped {
-    name: "rate-limit",
-    callbacks: &[
-        "proxy_on_queue_ready",
-        "proxy_on_request_headers",
-        "proxy_on_response_headers",
-        "proxy_on_tick",
-    ],
-    most_bytes: 700 * KIB,
-    configuration: r#"{
-        "mode": "enforce", "headers": "draft-11", "status": 429, "retry_after_jitter": "10%", "namespace": "ns",
-        "exempt": [{"path": {"exact": "/healthz"}}, {"headers": [{"name": "x-probe", "present": true}]}],
-        "limits": [
-            {"name": "per-client", "match": {"path": {"prefix": "/"}}, "key": [{"client_address": {"ipv4_prefix": 24}}],
-             "rate": "100/s", "burst": 200},
-            {"name": "per-plan", "key": [{"header": "x-key"}, "path"], "rate": "10/s", "max_keys": 1024,
-             "on_missing_key": "shared", "enforce_share": "50%",
-             "tiers": {"by": {"header": "x-plan", "trust": {"peers": ["spiffe://mesh/gateway"]}},
-                       "plans": {"gold": {"rate": "1000/s", "burst": 2000}, "internal": {"unlimited": true}}},
-             "cost": {"header": "x-cost", "default": 1, "max": 5, "trust": {"client_addresses": ["10.0.0.0/8"]}}},
-            {"name": "failed", "match": {"path": {"regex": "/lo+gin"}, "methods": ["POST"]}, "rate": "5/m",
-             "algorithm": "sliding_window", "charge_when": {"status": [401, 403]}, "mode": "shadow"},
-            {"name": "in-flight", "algorithm": "concurrency", "max_concurrent": 4}
-        ],
-        "response": {"headers": {"x-more": "1"}, "body": "slow down"}, "on_error": "deny"
-    }"#,
-}];
-
-impl Shipped {
-    fn bytes(&self) -> Vec<u8> {
-        std::fs::read(ballast_modules::filter_module(self.name).unwrap()).unwrap()
-    }
-}
-
 #[test]
 fn every_module_that_ships_is_known_here() {
     let directory: PathBuf = ballast_modules::workspace_root().join("dist");
@@ -132,7 +89,7 @@ fn every_module_that_ships_is_known_here() {
 
 #[test]
 fn a_module_asks_only_for_what_is_allowed() {
-    for module in &SHIPPED {
+    for module in SHIPPED {
         let asked = imports(&module.bytes()).unwrap();
         let more: Vec<_> = asked.iter().filter(|name| !ALLOWED_IMPORTS.contains(&name.as_str())).collect();
         assert!(more.is_empty(), "{}: {more:?}", module.name);
@@ -141,7 +98,7 @@ fn a_module_asks_only_for_what_is_allowed() {
 
 #[test]
 fn a_module_exports_the_callbacks_it_implements_and_no_others() {
-    for module in &SHIPPED {
+    for module in SHIPPED {
         let mut expected: Vec<&str> = ALWAYS_EXPORTED.iter().chain(module.callbacks).copied().collect();
         expected.sort_unstable();
         assert_eq!(exports(&module.bytes()).unwrap(), expected, "{}", module.name);
@@ -150,7 +107,7 @@ fn a_module_exports_the_callbacks_it_implements_and_no_others() {
 
 #[test]
 fn a_module_stays_within_its_size_and_carries_no_names_and_no_list_of_callbacks() {
-    for module in &SHIPPED {
+    for module in SHIPPED {
         let bytes = module.bytes();
         let contains = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
         assert!(!contains(b"ballast.callbacks"), "{}", module.name);

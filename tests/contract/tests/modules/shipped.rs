@@ -1,0 +1,24 @@
+//! The modules that ship, with what each may be.
+
+mod rate_limit;
+
+const KIB: usize = 1024;
+
+/// A module that ships.
+pub(crate) struct Shipped {
+    pub(crate) name: &'static str,
+    /// What it exports besides what every module does; each costs.
+    pub(crate) callbacks: &'static [&'static str],
+    pub(crate) most_bytes: usize,
+    /// One that uses much of what can be said.
+    pub(crate) configuration: &'static str,
+}
+
+/// Each of them, by name.
+pub(crate) const SHIPPED: &[Shipped] = &[rate_limit::RATE_LIMIT];
+
+impl Shipped {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        std::fs::read(ballast_modules::filter_module(self.name).unwrap()).unwrap()
+    }
+}
