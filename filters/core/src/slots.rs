@@ -109,7 +109,7 @@ pub trait Entry: Sized {
 pub struct Set<E>(Vec<(Fingerprint, E)>);
 
 /// What putting an entry did to its set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Put {
     /// A live entry of another client had to go.
     pub evicted_live: bool,

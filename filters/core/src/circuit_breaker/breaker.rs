@@ -163,6 +163,8 @@ pub struct Outcome {
     pub retry_after: Option<Duration>,
     /// The shared count of gathered successes, read before the breaker was. `None`: this breaker gathers none.
     pub gathered: Option<u64>,
+    /// When an operator closed all breakers of the rule; the origin if none ever did.
+    pub reset_at: MonoTime,
 }
 
 /// What recording came to.
@@ -232,14 +234,14 @@ impl Breaker {
     ) -> (Self, Change) {
         let since = self.next_moment(now);
         let wait = policy.open.of(openings, random);
-        let until = since.after(wait).max(not_before.min(since.after(policy.open.most)));
+        let until = now.after(wait).max(not_before.min(now.after(policy.open.most)));
         let change = Change { at: since, from: self.name(), to: StateName::Open, cause, until };
-        (Self { since, openings, last_wait: until.since(since), state: State::Open { until } }, change)
+        (Self { since, openings, last_wait: until.since(now), state: State::Open { until } }, change)
     }
 
     fn half_opened(&self, policy: &Policy, now: MonoTime) -> (Self, Change) {
         let since = self.next_moment(now);
-        let until = since.after(policy.half_open.max_duration);
+        let until = now.after(policy.half_open.max_duration);
         let state = State::HalfOpen { until, successes: 0, probes: Holders::default() };
         let cause = Cause::WaitOver;
         let change = Change { at: since, from: self.name(), to: StateName::HalfOpen, cause, until };
@@ -332,7 +334,7 @@ fn record_call(
     random: &mut impl Random,
 ) -> Recorded {
     let mut breaker =
-        breaker.cloned().unwrap_or_else(|| Breaker::fresh(policy, outcome.gathered, MonoTime::ZERO));
+        breaker.cloned().unwrap_or_else(|| Breaker::fresh(policy, outcome.gathered, outcome.reset_at));
     let since = breaker.since;
     let State::Closed(closed) = &mut breaker.state else { return LATE };
     if at < since {

@@ -35,9 +35,14 @@ pub struct FailureRule {
 
 /// A set of gRPC statuses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GrpcSet(pub(super) u32);
+pub struct GrpcSet(u32);
 
 impl GrpcSet {
+    /// The set of these statuses.
+    pub fn of(statuses: impl IntoIterator<Item = u32>) -> Self {
+        Self(statuses.into_iter().filter(|status| *status < 32).fold(0, |set, status| set | (1 << status)))
+    }
+
     /// Whether a status is in it.
     pub const fn contains(self, status: u32) -> bool {
         status < 32 && self.0 & (1 << status) != 0
@@ -116,7 +121,7 @@ const GATEWAY_TIMEOUT: u16 = 504;
 
 impl Origin {
     /// Whether the upstream gave the answer itself.
-    fn is_upstream(&self) -> bool {
+    pub fn is_upstream(&self) -> bool {
         self.details.starts_with(b"via_upstream")
     }
 
@@ -188,7 +193,7 @@ mod tests {
     }
 
     fn rule(no_response: bool) -> FailureRule {
-        let grpc = GrpcSet((1 << 14) | (1 << 13) | (1 << 4));
+        let grpc = GrpcSet::of([14, 13, 4]);
         FailureRule { status: set(r#"["500-599"]"#), grpc, no_response, ignore_status: set("[501]") }
     }
 
