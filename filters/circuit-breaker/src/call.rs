@@ -30,7 +30,12 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(rule: usize, fingerprint: Fingerprint, let_through: LetThrough, started: MonoTime) -> Self {
+    pub(crate) fn new(
+        rule: usize,
+        fingerprint: Fingerprint,
+        let_through: LetThrough,
+        started: MonoTime,
+    ) -> Self {
         Self {
             rule,
             fingerprint,

@@ -55,7 +55,8 @@ impl CircuitBreaker {
             cx.log(LogLevel::Warn, "a message is no command: {\"breaker\": …, \"state\": …} is one");
             return;
         };
-        let named = |rule: &ballast_core::circuit_breaker::config::Rule| rule.name.as_str() == command.breaker;
+        let named =
+            |rule: &ballast_core::circuit_breaker::config::Rule| rule.name.as_str() == command.breaker;
         let number = self.config.breakers.iter().position(named);
         let rule = number.and_then(|number| self.config.breakers.get(number));
         let (Some(rule), Some(state)) = (rule, number.and_then(|number| self.rules.get_mut(number))) else {

@@ -109,9 +109,10 @@ impl CircuitBreaker {
             state.metrics.evictions.add(cx.host, 1);
         }
         if let Some(gather) = &mut state.gather {
-            gather.known = noted.closed.zip(events).and_then(|((counts, since), events)| {
-                Known::after(&rule.policy, counts, since, events, now)
-            });
+            gather.known = noted
+                .closed
+                .zip(events)
+                .and_then(|((counts, since), events)| Known::after(&rule.policy, counts, since, events, now));
         }
         if let Some(change) = noted.change {
             self.raise(call.rule, cx);
@@ -133,8 +134,7 @@ impl CircuitBreaker {
         // The breaker has changed, whether the history could be written or not.
         let _ = cx.run(&mut Rewrite::new(key, Remember { fingerprint, change: *change }));
         let Change { from, to, cause, until, at } = change;
-        let mut text =
-            format!("{}: {} -> {} ({})", rule.name, from.as_str(), to.as_str(), cause.as_str());
+        let mut text = format!("{}: {} -> {} ({})", rule.name, from.as_str(), to.as_str(), cause.as_str());
         if *to == StateName::Open {
             text = format!("{text} for {} ms", until.since(*at).as_millis());
         }
@@ -154,7 +154,8 @@ impl CircuitBreaker {
         let (Some(rule), Some(entry)) = (self.config.breakers.get(number), entry) else { return };
         if entry.is_stale(closed_since, now) {
             let key = Key { rule: Rc::clone(&rule.shared_name), what: What::Watch };
-            let delist = Delist { fingerprint: entry.fingerprint, closed_since: closed_since.max(entry.since) };
+            let delist =
+                Delist { fingerprint: entry.fingerprint, closed_since: closed_since.max(entry.since) };
             // What is left on the list is found again by the next request.
             let _ = cx.run(&mut Rewrite::new(key, delist));
             self.show(number, cx);

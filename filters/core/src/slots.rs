@@ -163,7 +163,8 @@ impl<E: Entry> Set<E> {
         self.0.retain(|(of, entry)| *of != fingerprint && entry.fresh_at() > now);
         let evicted_live = self.0.len() >= WAYS && entry.fresh_at() > now;
         if evicted_live {
-            let nearest = self.0.iter().enumerate().min_by_key(|(_, (_, entry))| (entry.weight(), entry.fresh_at()));
+            let nearest =
+                self.0.iter().enumerate().min_by_key(|(_, (_, entry))| (entry.weight(), entry.fresh_at()));
             if let Some((at, _)) = nearest {
                 self.0.swap_remove(at);
             }

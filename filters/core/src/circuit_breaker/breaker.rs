@@ -461,7 +461,8 @@ impl Entry for Breaker {
     fn fresh_at(&self) -> MonoTime {
         match &self.state {
             State::Closed(closed) => {
-                let relapse = if self.openings > 0 { self.since.after(self.last_wait) } else { MonoTime::ZERO };
+                let relapse =
+                    if self.openings > 0 { self.since.after(self.last_wait) } else { MonoTime::ZERO };
                 closed.window.empty_at(FORGOTTEN_AFTER).max(closed.retry_after).max(relapse)
             }
             State::Open { until } | State::HalfOpen { until, .. } => until.after(FORGOTTEN_AFTER),

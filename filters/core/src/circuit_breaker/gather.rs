@@ -127,12 +127,9 @@ mod tests {
         let policy = policy(time_window(Duration::from_secs(10), 10).unwrap_or(Shape::Count { size: 1 }));
         let milli = MonoTime::from_millis;
         let known = Known::after(&policy, Counts::default(), milli(500), 7, milli(1_200)).unwrap();
-        for (events, at, now, may) in [
-            (7, 500, 1_999, true),
-            (8, 500, 1_999, false),
-            (7, 499, 1_999, false),
-            (7, 500, 2_000, false),
-        ] {
+        for (events, at, now, may) in
+            [(7, 500, 1_999, true), (8, 500, 1_999, false), (7, 499, 1_999, false), (7, 500, 2_000, false)]
+        {
             assert_eq!(known.may_gather(events, milli(at), milli(now)), may, "{events} {at} {now}");
         }
     }

@@ -210,7 +210,8 @@ impl Edit for Remember {
     fn edit(&self, old: Option<&[u8]>) -> Edited<()> {
         let mut history = History::read(old);
         // Two workers may come here in the other order than they changed the breaker.
-        let at = history.0.iter().rposition(|(_, earlier)| earlier.at <= self.change.at).map_or(0, |at| at + 1);
+        let at =
+            history.0.iter().rposition(|(_, earlier)| earlier.at <= self.change.at).map_or(0, |at| at + 1);
         history.0.insert(at, (self.fingerprint, self.change));
         if history.0.len() > MOST_CHANGES {
             history.0.pop_front();
@@ -256,7 +257,11 @@ mod tests {
         let read = |json: &str| Command::parse(json.as_bytes());
         let command = Command { breaker: "payments".to_owned(), state: Forced::ForcedOpen };
         assert_eq!(read(r#"{"breaker":"payments","state":"forced_open"}"#), Some(command));
-        for wrong in [r#"{"breaker":"x"}"#, r#"{"breaker":"x","state":"open"}"#, r#"{"breaker":"x","state":"closed","a":1}"#] {
+        for wrong in [
+            r#"{"breaker":"x"}"#,
+            r#"{"breaker":"x","state":"open"}"#,
+            r#"{"breaker":"x","state":"closed","a":1}"#,
+        ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }
@@ -277,7 +282,8 @@ mod tests {
             value = Some(bytes);
         }
         let history = History::read(value.as_deref());
-        let at: Vec<u64> = history.changes().map(|(_, change)| change.at.as_nanos() / 1_000_000_000).collect();
+        let at: Vec<u64> =
+            history.changes().map(|(_, change)| change.at.as_nanos() / 1_000_000_000).collect();
         assert_eq!(at, [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15, 16, 17, 18, 19]);
         assert_eq!(History::decode(b"foreign"), None);
     }

@@ -110,7 +110,11 @@ impl Cause {
 
     /// Its number in shared values.
     pub(super) fn code(self) -> u8 {
-        Self::ALL.iter().position(|cause| *cause == self).and_then(|at| u8::try_from(at).ok()).unwrap_or(u8::MAX)
+        Self::ALL
+            .iter()
+            .position(|cause| *cause == self)
+            .and_then(|at| u8::try_from(at).ok())
+            .unwrap_or(u8::MAX)
     }
 
     /// The cause with this number.
@@ -215,7 +219,11 @@ mod tests {
             (5, 5, 0, 5, Some(Cause::ConsecutiveFailures)),
             (0, 0, 0, 0, None),
         ] {
-            assert_eq!(trip.cause(counts(total, failed, slow), consecutive), expected, "{total} {failed} {slow}");
+            assert_eq!(
+                trip.cause(counts(total, failed, slow), consecutive),
+                expected,
+                "{total} {failed} {slow}"
+            );
         }
         assert!(trip.success_can_trip(counts(19, 1, 0)) && trip.success_can_trip(counts(1, 0, 1)));
         assert!(!trip.success_can_trip(counts(20, 9, 0)) && !trip.success_can_trip(counts(1, 0, 0)));

@@ -163,9 +163,9 @@ impl Edit for Delist {
     fn edit(&self, old: Option<&[u8]>) -> Edited<()> {
         let mut watch = Watch::read(old);
         let before = watch.entries.len();
-        watch.entries.retain(|entry| {
-            entry.fingerprint != self.fingerprint || entry.since > self.closed_since
-        });
+        watch
+            .entries
+            .retain(|entry| entry.fingerprint != self.fingerprint || entry.since > self.closed_since);
         if watch.entries.len() == before {
             return Edited::Keep(());
         }
@@ -185,7 +185,12 @@ mod tests {
 
     const fn entry(fingerprint: u128, since: u64) -> Entry {
         let cause = Cause::FailureRate;
-        Entry { fingerprint: Fingerprint(fingerprint), since: second(since), until: second(since + 60), cause }
+        Entry {
+            fingerprint: Fingerprint(fingerprint),
+            since: second(since),
+            until: second(since + 60),
+            cause,
+        }
     }
 
     fn edited<E: Edit>(value: &mut Option<Vec<u8>>, edit: E) -> bool {

@@ -275,7 +275,8 @@ impl Window {
                     let id = reader.u64()?;
                     let counts = Counts { total: reader.u32()?, failed: reader.u32()?, slow: reader.u32()? };
                     let in_order = list.back().is_none_or(|(last, _)| *last < id);
-                    (in_order && counts.failed <= counts.total && counts.slow <= counts.total).then_some(())?;
+                    (in_order && counts.failed <= counts.total && counts.slow <= counts.total)
+                        .then_some(())?;
                     list.push_back((id, counts));
                 }
                 let fits = matches!(shape, Shape::Time { width_nanos, buckets }

@@ -264,8 +264,8 @@ fn a_retry_after_keeps_it_open_that_long_but_no_longer_than_the_most() {
         };
         assert_eq!(trace.note(&outcome, at).change, None, "by itself it opens nothing");
         for _ in 0..5 {
-        trace.call(BAD, at + 5);
-    }
+            trace.call(BAD, at + 5);
+        }
         let waited = trace.refused(at + 5).unwrap();
         let expected = if asked == 10_000 { 595 } else { wait };
         assert_eq!(waited, Duration::from_secs(expected), "asked for {asked} s");

@@ -61,8 +61,6 @@ fn a_breaker_is_read_with_all_its_numbers() {
     assert_eq!(rule.fallback, answer);
 }
 
-
-
 #[test]
 fn a_name_is_enough() {
     let config = config(r#"{ "breakers": [{ "name": "all" }] }"#);
