@@ -16,6 +16,7 @@ use crate::rewrite::{Edit, Edited};
 use crate::slots::Fingerprint;
 use crate::time::MonoTime;
 use crate::wire::{Reader, Writer};
+use core::time::Duration;
 use serde::Deserialize;
 use std::collections::VecDeque;
 
@@ -93,7 +94,9 @@ impl Order {
     #[must_use]
     pub fn next(last: Option<Self>, forced: Forced, now: MonoTime) -> Self {
         let before = last.map_or(MonoTime::ZERO, |last| last.reset_at);
-        Self { forced, at: now, reset_at: if forced == Forced::Closed { now } else { before } }
+        // What changed in this very moment is forgotten, too.
+        let reset_at = if forced == Forced::Closed { now.after(Duration::from_nanos(1)) } else { before };
+        Self { forced, at: now, reset_at }
     }
 
     /// The order in these bytes, if it is one.
@@ -245,10 +248,11 @@ mod tests {
         let mut value = None;
         assert_eq!(order(&mut value, Forced::ForcedOpen, 5).reset_at, MonoTime::ZERO);
         let closed = order(&mut value, Forced::Closed, 7);
-        assert_eq!((closed.forced, closed.reset_at), (Forced::Closed, second(7)));
+        let reset_at = second(7).after(Duration::from_nanos(1));
+        assert_eq!((closed.forced, closed.reset_at), (Forced::Closed, reset_at));
         assert_eq!(order(&mut value, Forced::ForcedClosed, 6), closed, "an earlier one comes late");
         let metrics = order(&mut value, Forced::MetricsOnly, 9);
-        assert_eq!((metrics.forced, metrics.reset_at), (Forced::MetricsOnly, second(7)));
+        assert_eq!((metrics.forced, metrics.reset_at), (Forced::MetricsOnly, reset_at));
         assert_eq!(value.as_deref().and_then(Order::decode), Some(metrics));
     }
 

@@ -2,7 +2,6 @@
 
 use crate::{A_SECOND, BY_TENANT, FIVE, all_live, answer, ask, call, metric, passes, rule, trip};
 use ballast_contract::{VM_ID, Workers};
-use std::cell::Cell;
 use std::rc::Rc;
 
 fn keys(workers: &Workers, part: &str) -> Vec<String> {
@@ -34,27 +33,18 @@ fn foreign_bytes_are_no_breaker_and_no_list() {
 }
 
 #[test]
-fn a_worker_that_dies_between_the_list_and_the_breaker_leaves_a_breaker_that_works() {
-    let workers = Rc::new(rule(2, FIVE));
-    (0..4).for_each(|_| assert!(call(&workers, 1, "500")));
-    let fifth = ask(&workers, 0);
-    let (inner, died) = (Rc::clone(&workers), Rc::new(Cell::new(false)));
-    let seen = Rc::clone(&died);
-    workers.host.before_shared_set(move |_, key| {
-        if key.contains("/breaker/a/") && !seen.replace(true) {
-            inner.vms[0].kill();
-        }
-    });
-    fifth.set_property(&["response", "code_details"], "via_upstream");
-    let _ = fifth.response_headers(&[(":status", "500")], true);
-    let _ = fifth.finish();
-    workers.host.clear_before_shared_set();
-    assert!(died.get());
-    // Whether its swap was made or not, the list and the breaker agree before long.
-    workers.host.advance(12 * A_SECOND);
-    let passed = passes(&ask(&workers, 1));
-    assert!(passed, "closed, or half-open after the wait");
-    assert!(!workers.vms[1].is_dead());
+fn what_a_dead_worker_left_on_the_list_costs_a_look_and_goes() {
+    let other = rule(1, FIVE);
+    trip(&other);
+    let list = crate::shared(&other, "watch/a").unwrap();
+    let workers = rule(2, FIVE);
+    let key = "ballast/1/circuit-breaker/test/watch/a";
+    workers.host.shared_set(VM_ID, key, &list, u32::MAX).unwrap();
+    assert!(call(&workers, 0, "200"), "the breaker itself is closed");
+    assert_eq!(crate::shared(&workers, "watch/a"), Some(list), "somebody may be opening it just now");
+    workers.host.advance(11 * A_SECOND);
+    assert!(call(&workers, 0, "200"));
+    assert_eq!(crate::shared(&workers, "watch/a"), Some(Vec::new()));
 }
 
 #[test]

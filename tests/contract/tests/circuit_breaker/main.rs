@@ -9,6 +9,7 @@
 
 mod answers;
 mod damage;
+mod hot_paths;
 mod many;
 mod operator;
 mod outcomes;

@@ -58,7 +58,8 @@ fn closed_closes_what_is_open_and_forgets_what_was_counted() {
     let workers = rule(2, FIVE);
     trip(&workers);
     order(&workers, "closed");
-    assert!((0..4).all(|number| call(&workers, number % 2, "500")), "four do not trip it");
+    let four: Vec<_> = (0..4).map(|number| call(&workers, number % 2, "500")).collect();
+    assert_eq!(four, [true; 4], "four do not trip it: {:?}", workers.host.logs());
     workers.host.advance(2 * A_SECOND);
     assert_eq!(metric(&workers.host, "open", ""), 0);
     assert!(call(&workers, 0, "500"));

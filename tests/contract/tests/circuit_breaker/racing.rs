@@ -2,33 +2,42 @@
 
 use crate::{FIVE, all_live, answer, ask, call, metric, passes, rule};
 use ballast_contract::{Sequence, Workers};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 const WORKERS: usize = 4;
 
-/// Ends `calls` that are under way, each in front of another one's write.
+/// Ends calls that are under way, some of them in front of another worker's write.
 fn race(workers: &Rc<Workers>, seed: u64, statuses: Vec<&'static str>) {
     let mut sequence = Sequence::new(seed);
-    let under_way: Vec<_> =
-        statuses.into_iter().map(|status| (ask(workers, sequence.below(WORKERS)), status)).collect();
-    assert!(under_way.iter().all(|(stream, _)| passes(stream)));
-    let left = Rc::new(RefCell::new(under_way));
-    let (inner, between) = (Rc::clone(&left), RefCell::new(Sequence::new(seed + 1)));
+    let mut begin = |status| {
+        let worker = sequence.below(WORKERS);
+        let stream = ask(workers, worker);
+        assert!(passes(&stream));
+        (worker, stream, status)
+    };
+    let under_way: Vec<_> = statuses.into_iter().map(&mut begin).collect();
+    let (left, running) = (Rc::new(RefCell::new(under_way)), Rc::new(Cell::new(0)));
+    let came_between = Rc::new(Cell::new(0));
+    let (inner, now, count) = (Rc::clone(&left), Rc::clone(&running), Rc::clone(&came_between));
+    let between = RefCell::new(Sequence::new(seed + 1));
     workers.host.before_shared_set(move |_, _| {
         for _ in 0..between.borrow_mut().below(3) {
-            let next = inner.borrow_mut().pop();
-            if let Some((stream, status)) = next {
-                answer(&stream, status);
-            }
+            let other = inner.borrow().iter().position(|(worker, _, _)| *worker != now.get());
+            let Some(other) = other else { break };
+            let (_, stream, status) = inner.borrow_mut().remove(other);
+            answer(&stream, status);
+            count.set(count.get() + 1);
         }
     });
     loop {
         let next = left.borrow_mut().pop();
-        let Some((stream, status)) = next else { break };
+        let Some((worker, stream, status)) = next else { break };
+        running.set(worker);
         answer(&stream, status);
     }
     workers.host.clear_before_shared_set();
+    assert!(came_between.get() > 5, "nobody came in between");
 }
 
 #[test]

@@ -268,5 +268,5 @@ const fn min_calls() -> u32 {
 }
 
 const fn max_keys() -> u32 {
-    16_384
+    65_536
 }
