@@ -27,6 +27,11 @@ pub fn variants() -> Vec<Variant> {
         {"name": "per-client", "key": ["client_address"], "rate": "100000/s"},
         {"name": "per-path", "key": ["path"], "rate": "100000/s"},
         {"name": "all", "rate": "100000/s"}"#;
+    let match_all = r#""match": {"path": {"prefix": "/"}}, "key": []"#;
+    let trip = r#""trip": {"failure_rate": "50%", "slow_call_rate": "80%", "slow_call": "2s", "consecutive_failures": 5}"#;
+    // The first answer is slow enough, and it is never tried again.
+    let open = r#""window": {"type": "count", "size": 1, "min_calls": 1}, "open": {"for": "24h", "max": "24h"},
+        "trip": {"slow_call_rate": "1%", "slow_call": "1ns"}"#;
     let variant = |name, budget, filters| Variant { name, budget, filters };
     vec![
         variant("no filter", None, String::new()),
@@ -44,6 +49,17 @@ pub fn variants() -> Vec<Variant> {
         variant("rate limit: one limit", Some(1.6), one("none")),
         variant("rate limit: one limit, draft-11 headers", Some(2.2), one("draft-11")),
         variant("rate limit: three limits", None, rate_limit("none", three)),
+        variant(
+            "circuit breaker: one breaker, closed",
+            Some(2.2),
+            circuit_breaker(&format!("{match_all}, {trip}")),
+        ),
+        variant(
+            "circuit breaker: many breakers, closed",
+            Some(2.2),
+            circuit_breaker(&format!(r#""key": ["path"], {trip}"#)),
+        ),
+        variant("circuit breaker: open, refused", None, circuit_breaker(&format!("{match_all}, {open}"))),
         variant("Envoy's local_ratelimit", None, LOCAL_RATE_LIMIT.to_owned()),
     ]
 }
@@ -52,6 +68,12 @@ pub fn variants() -> Vec<Variant> {
 fn rate_limit(headers: &str, limits: &str) -> String {
     let config = format!(r#"{{"headers": "{headers}", "limits": [{limits}]}}"#);
     wasm("dist/ballast_rate_limit.wasm", &config)
+}
+
+/// A circuit breaker with one rule.
+fn circuit_breaker(rule: &str) -> String {
+    let config = format!(r#"{{"breakers": [{{"name": "a", {rule}}}]}}"#);
+    wasm("dist/ballast_circuit_breaker.wasm", &config)
 }
 
 fn wasm(module: &str, configuration: &str) -> String {

@@ -140,6 +140,8 @@ async fn clients_that_vanish_in_half_open_give_their_permits_back() {
     }
     assert_eq!(upstream.most_in_flight(), 3);
     upstream.script("/", Answer::ok());
-    until_status(&envoy, 200).await;
+    for _ in 0..2 {
+        until_status(&envoy, 200).await;
+    }
     envoy.wait_for_stat(&metric("open", ""), |open| open == 0, SOON).await;
 }
