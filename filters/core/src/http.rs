@@ -5,5 +5,5 @@ mod retry_after;
 mod status;
 
 pub use problem::{Problem, accepts_problem, is_grpc};
-pub use retry_after::retry_after_seconds;
+pub use retry_after::{parse_retry_after, retry_after_seconds};
 pub use status::StatusSet;

@@ -98,6 +98,10 @@ pub trait Entry: Sized {
     fn decode(reader: &mut Reader<'_>) -> Option<Self>;
     /// From when on the entry equals a fresh one; [`MonoTime::FAR_FUTURE`] if only an event makes it so.
     fn fresh_at(&self) -> MonoTime;
+    /// How much is lost with the entry: of a full set the least goes first, and of equals the one nearest to fresh.
+    fn weight(&self) -> u8 {
+        0
+    }
 }
 
 /// The entries of one shared value.
@@ -105,7 +109,7 @@ pub trait Entry: Sized {
 pub struct Set<E>(Vec<(Fingerprint, E)>);
 
 /// What putting an entry did to its set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Put {
     /// A live entry of another client had to go.
     pub evicted_live: bool,
@@ -159,7 +163,8 @@ impl<E: Entry> Set<E> {
         self.0.retain(|(of, entry)| *of != fingerprint && entry.fresh_at() > now);
         let evicted_live = self.0.len() >= WAYS && entry.fresh_at() > now;
         if evicted_live {
-            let nearest = self.0.iter().enumerate().min_by_key(|(_, (_, entry))| entry.fresh_at());
+            let nearest =
+                self.0.iter().enumerate().min_by_key(|(_, (_, entry))| (entry.weight(), entry.fresh_at()));
             if let Some((at, _)) = nearest {
                 self.0.swap_remove(at);
             }

@@ -1,5 +1,6 @@
 //! The configurations that are compared.
 
+mod circuit_breaker;
 mod rate_limit;
 
 /// How much a variant may cost.
@@ -60,7 +61,7 @@ pub fn yardsticks() -> [Variant; 2] {
 
 /// The variants of each filter, by the filter's name.
 pub fn variants() -> Vec<(&'static str, Vec<Variant>)> {
-    vec![("rate-limit", rate_limit::variants())]
+    vec![("rate-limit", rate_limit::variants()), ("circuit-breaker", circuit_breaker::variants())]
 }
 
 /// A limit by the header `x-key`, for so many clients.

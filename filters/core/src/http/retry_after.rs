@@ -1,8 +1,22 @@
 //! When to come back.
 
 use crate::random::Random;
+use crate::time::WallTime;
 use crate::units::Share;
 use core::time::Duration;
+use std::time::UNIX_EPOCH;
+
+/// How long a `Retry-After` header asks to wait at `now`: seconds, or a date (RFC 9110, section 10.2.3). A date that has
+/// passed asks for nothing.
+pub fn parse_retry_after(value: &[u8], now: WallTime) -> Option<Duration> {
+    let text = core::str::from_utf8(value).ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Too many digits for a number is longer than anybody waits.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let at = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(at.saturating_sub(Duration::from_nanos(now.as_unix_nanos())))
+}
 
 /// Whole seconds for a `Retry-After` header (RFC 9110, section 10.2.3): at least 1.
 ///
@@ -23,6 +37,26 @@ mod tests {
     use crate::random::Fixed;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn seconds_and_dates_are_read() {
+        let now = WallTime::from_unix_nanos(784_111_777_000_000_000);
+        for (value, expected) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("99999999999999999999", Some(u64::MAX)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:30 GMT", Some(0)),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!(parse_retry_after(value.as_bytes(), now), expected, "{value}");
+        }
+    }
 
     #[test]
     fn a_wait_is_rounded_up_and_jittered_upwards_only() {

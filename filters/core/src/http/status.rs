@@ -9,6 +9,11 @@ use std::fmt;
 pub struct StatusSet(Vec<Range>);
 
 impl StatusSet {
+    /// 500 to 599.
+    pub fn server_errors() -> Self {
+        Self(vec![Range { first: 500, last: 599 }])
+    }
+
     /// Whether a status is in it.
     pub fn contains(&self, status: u16) -> bool {
         self.0.iter().any(|range| (range.first..=range.last).contains(&status))

@@ -1,7 +1,7 @@
 //! The parts of a key.
 
 use super::address::{self, ClientAddress};
-use crate::matching::{HeaderName, Needs, Property, Request, Text, host_of, without_query};
+use crate::matching::{HeaderName, Matcher, Needs, Property, Request, Text, host_of, without_query};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -82,6 +82,21 @@ impl KeySpec {
     /// Whether all requests are counted together.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The key that tells clusters apart.
+    pub fn cluster() -> Self {
+        Self(vec![Part(KeyPart::Cluster)])
+    }
+
+    /// Whether all requests that a matcher lets through have the same key.
+    pub fn is_fixed_by(&self, matcher: &Matcher) -> bool {
+        self.0.iter().all(|Part(part)| match part {
+            KeyPart::Cluster => matcher.fixes(&Property::ClusterName),
+            KeyPart::Route => matcher.fixes(&Property::RouteName),
+            KeyPart::Constant(_) => true,
+            _ => false,
+        })
     }
 
     /// Appends the request's key to `material`. Of a missing part, that it is missing.

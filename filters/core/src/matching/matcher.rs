@@ -118,6 +118,11 @@ impl Matcher {
                 .all(|(property, wanted)| request.property(property).is_some_and(|value| *value == **wanted))
     }
 
+    /// Whether all requests it lets through have the same value of a property.
+    pub fn fixes(&self, property: &Property) -> bool {
+        self.properties.iter().any(|(fixed, _)| fixed == property)
+    }
+
     /// Notes what it can ask of a request.
     pub fn needs(&self, needs: &mut Needs) {
         let pseudo = [

@@ -28,6 +28,11 @@ impl Share {
         if points > 10_000 { Self::ALL } else { Self(points) }
     }
 
+    /// Whether `part` is at least this share of `whole`. Of nothing, nothing is.
+    pub fn is_reached(self, part: u64, whole: u64) -> bool {
+        whole > 0 && u128::from(part) * u128::from(WHOLE) >= u128::from(whole) * u128::from(self.0)
+    }
+
     /// This part of a number, rounded down.
     pub fn of(self, whole: u64) -> u64 {
         let part = u128::from(whole) * u128::from(self.0) / u128::from(WHOLE);

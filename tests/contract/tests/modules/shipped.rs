@@ -1,5 +1,6 @@
 //! The modules that ship, with what each may be.
 
+mod circuit_breaker;
 mod rate_limit;
 
 const KIB: usize = 1024;
@@ -15,7 +16,7 @@ pub(crate) struct Shipped {
 }
 
 /// Each of them, by name.
-pub(crate) const SHIPPED: &[Shipped] = &[rate_limit::RATE_LIMIT];
+pub(crate) const SHIPPED: &[Shipped] = &[circuit_breaker::CIRCUIT_BREAKER, rate_limit::RATE_LIMIT];
 
 impl Shipped {
     pub(crate) fn bytes(&self) -> Vec<u8> {

@@ -190,6 +190,13 @@ impl Host {
         panic!("the filters wake each other without end");
     }
 
+    /// Puts a message into a queue, as a plugin outside of the test would. `false`: there is no such queue.
+    pub fn enqueue(&self, vm_id: &str, name: &str, message: &[u8]) -> bool {
+        let mut queues = self.0.queues.borrow_mut();
+        let queue = queues.resolve(vm_id, name.as_bytes());
+        queue.is_some_and(|id| queues.enqueue(id, message.to_vec()).is_ok())
+    }
+
     /// How many messages wait in a queue, if it exists.
     #[must_use]
     pub fn queue_length(&self, vm_id: &str, name: &str) -> Option<usize> {

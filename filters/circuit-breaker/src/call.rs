@@ -1,0 +1,134 @@
+//! One call that a breaker let through, until its outcome is known.
+
+use ballast_core::circuit_breaker::config::Rule;
+use ballast_core::circuit_breaker::outcome::{Answer, Origin, Verdict};
+use ballast_core::circuit_breaker::window;
+use ballast_core::circuit_breaker::{LetThrough, Outcome};
+use ballast_core::http::{is_grpc, parse_retry_after};
+use ballast_core::slots::Fingerprint;
+use ballast_core::time::MonoTime;
+use ballast_host::{Host, Map};
+use core::time::Duration;
+
+/// Switching protocols: what follows is no call any more.
+const SWITCHING_PROTOCOLS: u16 = 101;
+
+/// What is remembered about one call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The number of its rule.
+    pub(crate) rule: usize,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) let_through: LetThrough,
+    /// When it was let through.
+    pub(crate) started: MonoTime,
+    answer: Option<Answer>,
+    /// The answer is gRPC, and its status is still to come.
+    awaits_grpc_status: bool,
+    slow: bool,
+    retry_after: Option<Duration>,
+}
+
+impl Call {
+    pub(crate) fn new(
+        rule: usize,
+        fingerprint: Fingerprint,
+        let_through: LetThrough,
+        started: MonoTime,
+    ) -> Self {
+        Self {
+            rule,
+            fingerprint,
+            let_through,
+            started,
+            answer: None,
+            awaits_grpc_status: false,
+            slow: false,
+            retry_after: None,
+        }
+    }
+
+    /// The answer's headers have come. `true`: the call is over with that.
+    pub(crate) fn answered(&mut self, rule: &Rule, host: &impl Host) -> bool {
+        let slow_call = rule.policy.trip.slow_call;
+        self.slow = slow_call < Duration::MAX && host.now().since(self.started) >= slow_call;
+        let headers = host.headers(Map::ResponseHeaders);
+        let Some(status) = headers.get(":status").and_then(number).and_then(|status| status.try_into().ok())
+        else {
+            return false;
+        };
+        let grpc = is_grpc(headers.get("content-type"));
+        let grpc_status = headers.get("grpc-status").and_then(number).filter(|_| grpc);
+        self.awaits_grpc_status = grpc && grpc_status.is_none();
+        self.answer = Some(Answer { status, grpc_status });
+        if rule.retry_after_counts && matches!(status, 429 | 503) {
+            let value = headers.get("retry-after");
+            self.retry_after = value.and_then(|value| parse_retry_after(value, host.wall_time()));
+        }
+        status == SWITCHING_PROTOCOLS
+    }
+
+    /// What the call came to, at its end.
+    pub(crate) fn verdict(&mut self, rule: &Rule, host: &impl Host) -> Verdict {
+        if let Some(answer) = self.answer.as_mut().filter(|_| self.awaits_grpc_status) {
+            let status = host.property("response\0grpc_status").as_deref().and_then(little_endian);
+            answer.grpc_status = status.and_then(|status| u32::try_from(status).ok());
+        }
+        let mut local = false;
+        let verdict = rule.failure.verdict(self.answer, || {
+            let origin = origin(host);
+            local = !origin.is_upstream();
+            origin
+        });
+        if local {
+            // What the proxy made up says nothing about the upstream's wishes.
+            self.retry_after = None;
+        }
+        verdict
+    }
+
+    /// What is recorded. `verdict` without an outcome only gives back what the call holds.
+    pub(crate) fn outcome(&self, verdict: Verdict, gathered: Option<u64>, reset_at: MonoTime) -> Outcome {
+        let call = match verdict {
+            Verdict::Ignored => None,
+            said => Some(window::Call { failed: said == Verdict::Failure, slow: self.slow }),
+        };
+        Outcome { let_through: self.let_through, call, retry_after: self.retry_after, gathered, reset_at }
+    }
+
+    pub(crate) const fn is_slow(&self) -> bool {
+        self.slow
+    }
+
+    pub(crate) const fn is_probe(&self) -> bool {
+        matches!(self.let_through, LetThrough::Probe { .. })
+    }
+
+    /// Whether its success is no more than one more success.
+    pub(crate) const fn is_plain(&self) -> bool {
+        !self.slow && self.retry_after.is_none() && !self.is_probe()
+    }
+
+    /// Whether there is anything to record when nothing can be said about the upstream.
+    pub(crate) const fn matters_if_ignored(&self) -> bool {
+        self.is_probe() || self.retry_after.is_some()
+    }
+}
+
+fn origin(host: &impl Host) -> Origin {
+    let numeric = |path| host.property(path).as_deref().and_then(little_endian);
+    let status = numeric("response\0code").and_then(|code| u16::try_from(code).ok());
+    Origin {
+        status: status.filter(|status| *status > 0),
+        flags: numeric("response\0flags").unwrap_or_default(),
+        details: host.property("response\0code_details").unwrap_or_default(),
+    }
+}
+
+fn little_endian(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_le_bytes)
+}
+
+fn number(text: &[u8]) -> Option<u32> {
+    core::str::from_utf8(text).ok()?.trim().parse().ok()
+}

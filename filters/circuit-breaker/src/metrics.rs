@@ -1,0 +1,65 @@
+//! What is counted for each rule.
+
+use ballast_core::circuit_breaker::{Change, StateName};
+use ballast_host::{Counter, Cx, Gauge, Host, StartError};
+
+/// The metrics of one rule.
+#[derive(Debug)]
+pub(crate) struct RuleMetrics {
+    /// Calls that succeeded, failed, and that say nothing.
+    pub(crate) succeeded: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) ignored: Counter,
+    /// Outcomes of a state that had ended.
+    pub(crate) late: Counter,
+    /// Calls that were slow, whatever else they were.
+    pub(crate) slow: Counter,
+    /// Requests that it refused.
+    pub(crate) refused: Counter,
+    /// Requests that it would have refused were it enforced.
+    pub(crate) shadow_refused: Counter,
+    /// Requests that were let through to see.
+    pub(crate) probes: Counter,
+    /// Requests and outcomes that the shared store lost.
+    pub(crate) errors: Counter,
+    /// Breakers that had to be forgotten although they knew something.
+    pub(crate) evictions: Counter,
+    /// Breakers that are open or half-open.
+    pub(crate) open: Gauge,
+    to_closed: Counter,
+    to_open: Counter,
+    to_half_open: Counter,
+}
+
+impl RuleMetrics {
+    pub(crate) fn define<H: Host>(rule: &str, cx: &Cx<'_, H>) -> Result<Self, StartError> {
+        let labels = [("rule", rule)];
+        let calls = |outcome| cx.counter("calls", &[("rule", rule), ("outcome", outcome)]);
+        let transitions = |to| cx.counter("transitions", &[("rule", rule), ("to", to)]);
+        Ok(Self {
+            succeeded: calls("success")?,
+            failed: calls("failure")?,
+            ignored: calls("ignored")?,
+            late: calls("late")?,
+            slow: cx.counter("slow_calls", &labels)?,
+            refused: cx.counter("refused", &labels)?,
+            shadow_refused: cx.counter("shadow_refused", &labels)?,
+            probes: cx.counter("probes", &labels)?,
+            errors: cx.counter("errors", &labels)?,
+            evictions: cx.counter("evictions", &labels)?,
+            open: cx.gauge("open", &labels)?,
+            to_closed: transitions(StateName::Closed.as_str())?,
+            to_open: transitions(StateName::Open.as_str())?,
+            to_half_open: transitions(StateName::HalfOpen.as_str())?,
+        })
+    }
+
+    pub(crate) fn changed(&self, host: &impl Host, change: &Change) {
+        let counter = match change.to {
+            StateName::Closed => self.to_closed,
+            StateName::Open => self.to_open,
+            StateName::HalfOpen => self.to_half_open,
+        };
+        counter.add(host, 1);
+    }
+}

@@ -1,0 +1,171 @@
+//! The one place where outcomes are recorded.
+
+use crate::call::Call;
+use crate::{CircuitBreaker, Stream};
+use ballast_core::circuit_breaker::gather::Known;
+use ballast_core::circuit_breaker::operator::{Forced, Remember};
+use ballast_core::circuit_breaker::outcome::Verdict;
+use ballast_core::circuit_breaker::watch::{Delist, Entry};
+use ballast_core::circuit_breaker::{Change, Key, LetThrough, Record, StateName, Subject, What};
+use ballast_core::rewrite::Rewrite;
+use ballast_core::slots::Fingerprint;
+use ballast_core::time::MonoTime;
+use ballast_host::{Cx, Host, LogLevel};
+use std::rc::Rc;
+
+impl CircuitBreaker {
+    /// Records what the call of a stream came to, if that has not been done.
+    pub(crate) fn record<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) {
+        let Some(mut call) = stream.call.take() else { return };
+        let Some(rule) = self.config.breakers.get(call.rule) else { return };
+        let verdict = call.verdict(rule, cx.host);
+        self.count(call.rule, |metrics| {
+            let outcome = match verdict {
+                Verdict::Success => metrics.succeeded,
+                Verdict::Failure => metrics.failed,
+                Verdict::Ignored => metrics.ignored,
+            };
+            outcome.add(cx.host, 1);
+            if call.is_slow() && verdict != Verdict::Ignored {
+                metrics.slow.add(cx.host, 1);
+            }
+        });
+        if verdict == Verdict::Ignored && !call.matters_if_ignored() {
+            return;
+        }
+        let now = cx.host.now();
+        if verdict == Verdict::Success && call.is_plain() {
+            match self.gather(&call, now, cx) {
+                Gathered::Yes => {}
+                Gathered::No => self.swap(&call, verdict, now, cx),
+                // It is among the gathered ones, but something happened: whoever comes last judges.
+                Gathered::Judge => self.swap(&call, Verdict::Ignored, now, cx),
+            }
+            return;
+        }
+        self.raise(call.rule, cx);
+        self.swap(&call, verdict, now, cx);
+    }
+
+    /// Gives back what a call holds of which nothing will be known.
+    pub(crate) fn give_back<H: Host>(&mut self, call: Call, cx: &mut Cx<'_, H>) {
+        if call.is_probe() {
+            self.raise(call.rule, cx);
+            self.swap(&call, Verdict::Ignored, cx.host.now(), cx);
+        }
+    }
+
+    /// Says that something happened that can matter to whoever gathers successes.
+    fn raise<H: Host>(&self, number: usize, cx: &Cx<'_, H>) {
+        if let Some(gather) = self.rules.get(number).and_then(|state| state.gather.as_ref()) {
+            gather.events.add(cx.host, 1);
+        }
+    }
+
+    /// Counts a success without a shared write, if what is known of its breaker allows that.
+    fn gather<H: Host>(&self, call: &Call, now: MonoTime, cx: &Cx<'_, H>) -> Gathered {
+        let gather = self.rules.get(call.rule).and_then(|state| state.gather.as_ref());
+        let (Some(gather), LetThrough::Closed { at }) = (gather, call.let_through) else {
+            return Gathered::No;
+        };
+        let events = gather.events.value(cx.host);
+        let (Some(known), Some(before)) = (&gather.known, events) else { return Gathered::No };
+        if !known.may_gather(before, at, now) {
+            return Gathered::No;
+        }
+        gather.gathered.add(cx.host, 1);
+        let after = gather.events.value(cx.host);
+        if after.is_some_and(|after| known.is_current(after)) { Gathered::Yes } else { Gathered::Judge }
+    }
+
+    /// Swaps an outcome into its breaker.
+    fn swap<H: Host>(&mut self, call: &Call, verdict: Verdict, now: MonoTime, cx: &mut Cx<'_, H>) {
+        let (Some(rule), Some(state)) = (self.config.breakers.get(call.rule), self.rules.get_mut(call.rule))
+        else {
+            return;
+        };
+        if state.forced() == Forced::ForcedClosed {
+            // It never trips; what was under way when that was ordered is not judged either.
+            return;
+        }
+        let mut subject = Subject::new(&rule.shared_name, rule.table, call.fingerprint, &rule.policy);
+        subject.reset_at = state.reset_at();
+        // Both are read before the breaker is; `events` first.
+        let events = state.gather.as_ref().and_then(|gather| gather.events.value(cx.host));
+        let gathered = state.gather.as_ref().and_then(|gather| gather.gathered.value(cx.host));
+        let outcome = call.outcome(verdict, gathered, subject.reset_at);
+        let noted = match cx.run(&mut Record::new(subject, outcome, now)) {
+            Ok(noted) => noted,
+            Err(unfinished) => {
+                state.metrics.errors.add(cx.host, 1);
+                cx.log(LogLevel::Warn, &format!("{}: an outcome is lost: {unfinished}", rule.name));
+                return;
+            }
+        };
+        if noted.late {
+            state.metrics.late.add(cx.host, 1);
+        }
+        if noted.put.evicted_live {
+            state.metrics.evictions.add(cx.host, 1);
+        }
+        if let Some(gather) = &mut state.gather {
+            gather.known = noted
+                .closed
+                .zip(events)
+                .and_then(|((counts, since), events)| Known::after(&rule.policy, counts, since, events, now));
+        }
+        if let Some(change) = noted.change {
+            self.raise(call.rule, cx);
+            self.changed(call.rule, call.fingerprint, &change, cx);
+        }
+    }
+
+    /// Publishes a change of state.
+    pub(crate) fn changed<H: Host>(
+        &mut self,
+        number: usize,
+        fingerprint: Fingerprint,
+        change: &Change,
+        cx: &mut Cx<'_, H>,
+    ) {
+        let Some(rule) = self.config.breakers.get(number) else { return };
+        self.count(number, |metrics| metrics.changed(cx.host, change));
+        let key = Key { rule: Rc::clone(&rule.shared_name), what: What::History };
+        // The breaker has changed, whether the history could be written or not.
+        let _ = cx.run(&mut Rewrite::new(key, Remember { fingerprint, change: *change }));
+        let Change { from, to, cause, until, at } = change;
+        let mut text = format!("{}: {} -> {} ({})", rule.name, from.as_str(), to.as_str(), cause.as_str());
+        if *to == StateName::Open {
+            text = format!("{text} for {} ms", until.since(*at).as_millis());
+        }
+        cx.log(LogLevel::Info, &text);
+        self.show(number, cx);
+    }
+
+    /// Takes a breaker off the watch list that is found closed and has no business there.
+    pub(crate) fn tidy<H: Host>(
+        &self,
+        number: usize,
+        entry: Option<&Entry>,
+        closed_since: MonoTime,
+        now: MonoTime,
+        cx: &mut Cx<'_, H>,
+    ) {
+        let (Some(rule), Some(entry)) = (self.config.breakers.get(number), entry) else { return };
+        if entry.is_stale(closed_since, now) {
+            let key = Key { rule: Rc::clone(&rule.shared_name), what: What::Watch };
+            let delist =
+                Delist { fingerprint: entry.fingerprint, closed_since: closed_since.max(entry.since) };
+            // What is left on the list is found again by the next request.
+            let _ = cx.run(&mut Rewrite::new(key, delist));
+            self.show(number, cx);
+        }
+    }
+}
+
+/// What became of a success.
+enum Gathered {
+    Yes,
+    No,
+    Judge,
+}

@@ -1,0 +1,98 @@
+//! How a request is refused.
+
+use ballast_core::circuit_breaker::config::{Config, Fallback, Rule};
+use ballast_core::http::{Problem, accepts_problem, is_grpc, retry_after_seconds};
+use ballast_host::{Cx, Flow, Host, HostRandom, LogLevel, Map, Reply};
+use core::time::Duration;
+
+/// UNAVAILABLE.
+const UNAVAILABLE: u8 = 14;
+/// What a route matches to send a refused request elsewhere.
+pub(crate) const FALLBACK_HEADER: &str = "x-ballast-fallback-cluster";
+/// The fact by which other filters, and the access log, know what the breaker said.
+pub(crate) const FACT: &str = "circuit-breaker";
+
+/// Why a request is refused, for the access log and other filters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refusal<'a> {
+    /// The rule's name.
+    pub(crate) rule: &'a str,
+    /// The state that refuses, or what is wrong.
+    pub(crate) reason: &'a str,
+    /// For how long, as far as that is known.
+    pub(crate) wait: Option<Duration>,
+}
+
+/// States what the breaker said about the request of this stream.
+pub(crate) fn state<H: Host>(rule: &str, reason: &str, cx: &Cx<'_, H>) {
+    if let Err(error) = cx.set_fact(FACT, format!("{rule},{reason}").as_bytes()) {
+        cx.log(LogLevel::Debug, &format!("no filter state: {error}"));
+    }
+}
+
+/// Sends the request where its rule says: an answer, or another cluster.
+pub(crate) fn fall_back<H: Host>(config: &Config, rule: &Rule, refusal: Refusal<'_>, cx: &Cx<'_, H>) -> Flow {
+    state(refusal.rule, refusal.reason, cx);
+    match &rule.fallback {
+        Fallback::Answer { status, body, headers } => {
+            answer(config, *status, body.as_deref(), headers, refusal, cx)
+        }
+        Fallback::Cluster(cluster) => reroute(cluster, cx),
+    }
+}
+
+/// The shared store does not answer, or the request lacks its key.
+pub(crate) fn deny<H: Host>(config: &Config, refusal: Refusal<'_>, cx: &Cx<'_, H>) -> Flow {
+    state(refusal.rule, refusal.reason, cx);
+    answer(config, 503, None, &[], refusal, cx)
+}
+
+fn reroute<H: Host>(cluster: &str, cx: &Cx<'_, H>) -> Flow {
+    let set = cx.host.set_header(Map::RequestHeaders, FALLBACK_HEADER, cluster.as_bytes());
+    // Some proxies do it by themselves when a header changes.
+    let cleared = cx.host.foreign_function("clear_route_cache", b"");
+    if let Err(error) = set.and(cleared.map(drop)) {
+        cx.log(LogLevel::Warn, &format!("a request could not be sent to `{cluster}`: {error}"));
+    }
+    Flow::Continue
+}
+
+fn answer<H: Host>(
+    config: &Config,
+    status: u16,
+    body: Option<&str>,
+    more: &[(String, String)],
+    refusal: Refusal<'_>,
+    cx: &Cx<'_, H>,
+) -> Flow {
+    let host = cx.host;
+    let request = host.headers(Map::RequestHeaders);
+    let grpc = is_grpc(request.get("content-type"));
+    let mut headers: Vec<(String, Vec<u8>)> = Vec::with_capacity(4 + more.len());
+    // Whoever called through a proxy of its own must not have it retried there.
+    headers.push(("x-envoy-ratelimited".to_owned(), b"true".to_vec()));
+    if grpc {
+        headers.push(("grpc-retry-pushback-ms".to_owned(), b"-1".to_vec()));
+    }
+    let wait = refusal.wait.unwrap_or(Duration::from_secs(1));
+    let seconds = retry_after_seconds(wait, config.retry_after_jitter, &mut HostRandom(host));
+    headers.push(("retry-after".to_owned(), seconds.to_string().into_bytes()));
+    headers.extend(more.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())));
+    let title = "Upstream is being left alone";
+    let body = match body {
+        Some(text) => text.as_bytes().to_vec(),
+        None if grpc => title.as_bytes().to_vec(),
+        None if accepts_problem(request.get("accept")) => {
+            headers.push(("content-type".to_owned(), Problem::MEDIA_TYPE.into()));
+            Problem { kind: "about:blank", title, status, more: Default::default() }.to_json()
+        }
+        None => format!("{title}\n").into_bytes(),
+    };
+    Flow::Reply(Box::new(Reply {
+        status: if grpc { 200 } else { status },
+        details: format!("ballast_circuit_breaker{{{},{}}}", refusal.rule, refusal.reason),
+        headers,
+        body,
+        grpc_status: grpc.then_some(UNAVAILABLE),
+    }))
+}

@@ -1,0 +1,78 @@
+//! What a worker keeps for one rule.
+
+use crate::metrics::RuleMetrics;
+use ballast_core::circuit_breaker::config::Rule;
+use ballast_core::circuit_breaker::gather::Known;
+use ballast_core::circuit_breaker::operator::{Forced, Order};
+use ballast_core::circuit_breaker::{Key, What};
+use ballast_core::time::MonoTime;
+use ballast_host::{Cx, Gauge, Host, StartError};
+use std::rc::Rc;
+
+#[derive(Debug)]
+pub(crate) struct RuleState {
+    pub(crate) metrics: RuleMetrics,
+    /// The full keys of what is read often.
+    pub(crate) watch_key: String,
+    order_key: String,
+    order: Option<Order>,
+    initial: Forced,
+    pub(crate) gather: Option<Gather>,
+}
+
+/// The counters of a rule with one breaker: see the core's `gather`.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    pub(crate) events: Gauge,
+    pub(crate) gathered: Gauge,
+    pub(crate) known: Option<Known>,
+}
+
+impl RuleState {
+    pub(crate) fn new<H: Host>(rule: &Rule, cx: &Cx<'_, H>) -> Result<Self, StartError> {
+        let key = |what| cx.scope().key(Key { rule: Rc::clone(&rule.shared_name), what });
+        let labels = [("rule", rule.name.as_str())];
+        let gather = if rule.is_single {
+            let (events, gathered) = (cx.gauge("events", &labels)?, cx.gauge("gathered", &labels)?);
+            Some(Gather { events, gathered, known: None })
+        } else {
+            None
+        };
+        Ok(Self {
+            metrics: RuleMetrics::define(rule.name.as_str(), cx)?,
+            watch_key: key(What::Watch),
+            order_key: key(What::Order),
+            order: None,
+            initial: rule.initial_state,
+            gather,
+        })
+    }
+
+    /// What the rule's breakers are to be.
+    pub(crate) fn forced(&self) -> Forced {
+        self.order.map_or(self.initial, |order| order.forced)
+    }
+
+    /// When an operator closed all breakers of the rule; the origin if none ever did.
+    pub(crate) fn reset_at(&self) -> MonoTime {
+        self.order.map_or(MonoTime::ZERO, |order| order.reset_at)
+    }
+
+    /// Takes an order in; what was known of the breaker before it is worth nothing.
+    pub(crate) fn obey(&mut self, order: Order) {
+        if self.order != Some(order) {
+            self.order = Some(order);
+            if let Some(gather) = &mut self.gather {
+                gather.known = None;
+            }
+        }
+    }
+
+    /// Looks whether there is a new order.
+    pub(crate) fn read_order(&mut self, host: &impl Host) {
+        let value = host.shared(&self.order_key).ok().and_then(|shared| shared.value);
+        if let Some(order) = value.as_deref().and_then(Order::decode) {
+            self.obey(order);
+        }
+    }
+}

@@ -1,0 +1,482 @@
+//! One breaker: its state, and the two transitions of it.
+//!
+//! # How
+//!
+//! A [`Breaker`] is closed, open or half-open since some moment. [`admit`] is asked for each request, [`record`] for
+//! each outcome. Both are pure, and the whole breaker is one entry of a slot table, so one compare-and-swap applies
+//! a transition with everything that belongs to it.
+//!
+//! The moment at which a state began is its generation: moments of one breaker are never equal and only grow. A probe
+//! carries that of its half-open state; a call that a closed breaker let through carries when it was let through. A
+//! result whose state has ended says nothing about the present one and is dropped.
+//!
+//! # Limits
+//!
+//! A closed breaker with nothing in its window equals no breaker and is forgotten. So is an open one that nobody has
+//! asked for [`FORGOTTEN_AFTER`] after its wait: the next call is then let through and judged like the first.
+
+use super::policy::{Cause, Policy};
+use super::window::{Call, Counts, Window};
+use crate::permits::Holders;
+use crate::random::Random;
+use crate::slots::Entry;
+use crate::time::{MonoTime, nanos};
+use crate::vms::{DEAD_AFTER, Member, View};
+use crate::wire::{Reader, Writer};
+use core::time::Duration;
+
+/// How long nobody may ask for an open breaker, or call through a closed one with a count window, before it is
+/// forgotten.
+pub const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3_600);
+
+/// A breaker that is open for longer than this is damage: the longest wait with all jitter, doubled.
+const MOST_OPEN: Duration = Duration::from_secs(4 * 24 * 3_600);
+
+/// One breaker. Absent is closed, with nothing in its window.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Breaker {
+    /// Since when it is in its state.
+    pub since: MonoTime,
+    /// How often it has opened in a row; zero if it has not lately.
+    pub openings: u16,
+    /// How long it was open the last time.
+    pub last_wait: Duration,
+    /// The state.
+    pub state: State,
+}
+
+/// What a breaker does with requests.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Lets them through and watches.
+    Closed(Closed),
+    /// Refuses them.
+    Open {
+        /// Until then.
+        until: MonoTime,
+    },
+    /// Lets a few through to see.
+    HalfOpen {
+        /// Until when there must be a verdict.
+        until: MonoTime,
+        /// How many have succeeded.
+        successes: u32,
+        /// Who has probes out.
+        probes: Holders,
+    },
+}
+
+/// What a closed breaker remembers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Closed {
+    /// The last calls.
+    pub window: Window,
+    /// How many failed in a row.
+    pub consecutive: u32,
+    /// The upstream asked to be left alone until then.
+    pub retry_after: MonoTime,
+    /// How far the shared count of gathered successes has been taken in.
+    pub gathered: u64,
+}
+
+/// The name of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StateName {
+    /// Lets requests through.
+    Closed,
+    /// Refuses them.
+    Open,
+    /// Tries a few.
+    HalfOpen,
+}
+
+impl StateName {
+    /// The name, in metrics, headers and log lines.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
+/// A change of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Change {
+    /// When.
+    pub at: MonoTime,
+    /// From which state.
+    pub from: StateName,
+    /// To which.
+    pub to: StateName,
+    /// Why.
+    pub cause: Cause,
+    /// Until when it is open, if it is.
+    pub until: MonoTime,
+}
+
+/// What a request is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Admission {
+    /// It passes.
+    Pass,
+    /// It passes as a probe of the half-open state that began then. Whoever asked holds a permit for it.
+    Probe {
+        /// The generation.
+        since: MonoTime,
+    },
+    /// It is refused.
+    Refuse {
+        /// By which state: open or half-open.
+        state: StateName,
+        /// How long it remains open; `None`: probes are out, and their verdict is not known.
+        wait: Option<Duration>,
+    },
+}
+
+/// How the call whose outcome is recorded had been let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LetThrough {
+    /// By a closed breaker, at this time, read after the breaker was seen closed.
+    Closed {
+        /// When.
+        at: MonoTime,
+    },
+    /// As a probe.
+    Probe {
+        /// The generation.
+        since: MonoTime,
+        /// Who holds the permit.
+        by: Member,
+    },
+}
+
+/// What is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Outcome {
+    /// How the call had been let through.
+    pub let_through: LetThrough,
+    /// What it came to; `None`: nothing can be said, or it is among the gathered ones already.
+    pub call: Option<Call>,
+    /// For how long the upstream asked to be left alone.
+    pub retry_after: Option<Duration>,
+    /// The shared count of gathered successes, read before the breaker was. `None`: this breaker gathers none.
+    pub gathered: Option<u64>,
+    /// When an operator closed all breakers of the rule; the origin if none ever did.
+    pub reset_at: MonoTime,
+}
+
+/// What recording came to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Recorded {
+    /// What becomes of the breaker; `None`: it stays as it is.
+    pub breaker: Option<Breaker>,
+    /// The change of state, if there was one.
+    pub change: Option<Change>,
+    /// The outcome is of a state that has ended, and was dropped.
+    pub late: bool,
+    /// What a closed breaker knows now.
+    pub counts: Option<Counts>,
+}
+
+impl Breaker {
+    /// The name of its state.
+    pub const fn name(&self) -> StateName {
+        match self.state {
+            State::Closed(_) => StateName::Closed,
+            State::Open { .. } => StateName::Open,
+            State::HalfOpen { .. } => StateName::HalfOpen,
+        }
+    }
+
+    /// The breaker, if it is one of this policy and time. What was counted in a window of another shape is forgotten;
+    /// what began before `reset_at` too, by an operator's word.
+    pub fn checked(mut self, policy: &Policy, reset_at: MonoTime, now: MonoTime) -> Option<Self> {
+        let from_nowhere = self.since.since(now) > DEAD_AFTER;
+        let locked = matches!(self.state, State::Open { until } if until.since(self.since) > MOST_OPEN);
+        if from_nowhere || locked || self.since < reset_at {
+            return None;
+        }
+        if let State::Closed(closed) = &mut self.state {
+            let ahead = closed.window.newest_start().since(now) > DEAD_AFTER;
+            if closed.window.shape() != policy.window || ahead {
+                closed.window = Window::new(policy.window);
+            }
+        }
+        Some(self)
+    }
+
+    /// The moment at which the next state begins.
+    fn next_moment(&self, now: MonoTime) -> MonoTime {
+        now.max(self.since.after(Duration::from_nanos(1)))
+    }
+
+    fn fresh(policy: &Policy, gathered: Option<u64>, since: MonoTime) -> Self {
+        let closed = Closed {
+            window: Window::new(policy.window),
+            consecutive: 0,
+            retry_after: MonoTime::ZERO,
+            gathered: gathered.unwrap_or_default(),
+        };
+        Self { since, openings: 0, last_wait: Duration::ZERO, state: State::Closed(closed) }
+    }
+
+    /// The same breaker, open from now on.
+    fn opened(
+        &self,
+        policy: &Policy,
+        openings: u16,
+        not_before: MonoTime,
+        cause: Cause,
+        now: MonoTime,
+        random: &mut impl Random,
+    ) -> (Self, Change) {
+        let since = self.next_moment(now);
+        let wait = policy.open.of(openings, random);
+        let until = now.after(wait).max(not_before.min(now.after(policy.open.most)));
+        let change = Change { at: since, from: self.name(), to: StateName::Open, cause, until };
+        (Self { since, openings, last_wait: until.since(now), state: State::Open { until } }, change)
+    }
+
+    fn half_opened(&self, policy: &Policy, now: MonoTime) -> (Self, Change) {
+        let since = self.next_moment(now);
+        let until = now.after(policy.half_open.max_duration);
+        let state = State::HalfOpen { until, successes: 0, probes: Holders::default() };
+        let cause = Cause::WaitOver;
+        let change = Change { at: since, from: self.name(), to: StateName::HalfOpen, cause, until };
+        (Self { since, state, ..self.clone() }, change)
+    }
+
+    fn closed(&self, policy: &Policy, gathered: Option<u64>, now: MonoTime) -> (Self, Change) {
+        let at = self.next_moment(now);
+        let (from, cause) = (self.name(), Cause::ProbesSucceeded);
+        let change = Change { at, from, to: StateName::Closed, cause, until: MonoTime::ZERO };
+        let closed = Self::fresh(policy, gathered, at);
+        (Self { openings: self.openings, last_wait: self.last_wait, ..closed }, change)
+    }
+}
+
+/// Who asks, and what it knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// Its identity; without one it gets no probe.
+    pub me: Option<Member>,
+    /// Who is gone.
+    pub view: &'a View,
+}
+
+/// Asks whether a request passes: what becomes of the breaker (`None`: it stays), what the request is told, and the
+/// change of state if there was one.
+pub fn admit(
+    policy: &Policy,
+    breaker: Option<&Breaker>,
+    asker: Asker<'_>,
+    now: MonoTime,
+    random: &mut impl Random,
+) -> (Option<Breaker>, Admission, Option<Change>) {
+    let Some(old) = breaker else { return (None, Admission::Pass, None) };
+    let refuse = |state, wait| Admission::Refuse { state, wait };
+    let half_open = match &old.state {
+        State::Closed(_) => return (None, Admission::Pass, None),
+        State::Open { until } if now < *until => {
+            return (None, refuse(StateName::Open, Some(until.since(now))), None);
+        }
+        State::Open { .. } => {
+            // Whoever cannot hold a probe leaves this to others.
+            let (half_open, change) = old.half_opened(policy, now);
+            (half_open, Some(change))
+        }
+        State::HalfOpen { until, .. } if now >= *until => {
+            // Nothing failed, so the wait is no longer than the last one.
+            let (opened, change) =
+                old.opened(policy, old.openings, MonoTime::ZERO, Cause::NoVerdict, now, random);
+            let wait = change.until.since(now);
+            return (Some(opened), refuse(StateName::Open, Some(wait)), Some(change));
+        }
+        State::HalfOpen { .. } => (old.clone(), None),
+    };
+    let (mut breaker, change) = half_open;
+    let (State::HalfOpen { probes, .. }, Some(me)) = (&mut breaker.state, asker.me) else {
+        return (None, refuse(old.name(), None), None);
+    };
+    match probes.acquire(me, policy.half_open.max_calls, asker.view) {
+        Ok(()) => {
+            let since = breaker.since;
+            (Some(breaker), Admission::Probe { since }, change)
+        }
+        Err(_) => (None, refuse(StateName::HalfOpen, None), None),
+    }
+}
+
+/// Records what a call came to.
+pub fn record(
+    policy: &Policy,
+    breaker: Option<&Breaker>,
+    outcome: &Outcome,
+    now: MonoTime,
+    random: &mut impl Random,
+) -> Recorded {
+    match outcome.let_through {
+        LetThrough::Closed { at } => record_call(policy, breaker, outcome, at, now, random),
+        LetThrough::Probe { since, by } => record_probe(policy, breaker, outcome, (since, by), now, random),
+    }
+}
+
+const LATE: Recorded = Recorded { breaker: None, change: None, late: true, counts: None };
+
+fn record_call(
+    policy: &Policy,
+    breaker: Option<&Breaker>,
+    outcome: &Outcome,
+    at: MonoTime,
+    now: MonoTime,
+    random: &mut impl Random,
+) -> Recorded {
+    let mut breaker =
+        breaker.cloned().unwrap_or_else(|| Breaker::fresh(policy, outcome.gathered, outcome.reset_at));
+    let since = breaker.since;
+    let State::Closed(closed) = &mut breaker.state else { return LATE };
+    if at < since {
+        return LATE;
+    }
+    closed.take_in(outcome.gathered, now);
+    if let Some(call) = outcome.call {
+        closed.window.record(call, 1, now);
+        closed.consecutive = if call.failed { closed.consecutive.saturating_add(1) } else { 0 };
+    }
+    if let Some(wait) = outcome.retry_after {
+        let until = now.after(wait.min(policy.open.most));
+        closed.retry_after = closed.retry_after.max(until);
+    }
+    let (counts, not_before) = (closed.window.counts(now), closed.retry_after);
+    let cause = policy.trip.cause(counts, closed.consecutive);
+    let Some(cause) = cause else {
+        return Recorded { breaker: Some(breaker), change: None, late: false, counts: Some(counts) };
+    };
+    // Opening again within the time that it was open before is a relapse.
+    let relapsed = breaker.openings > 0 && now < breaker.since.after(breaker.last_wait);
+    let openings = if relapsed { breaker.openings.saturating_add(1) } else { 1 };
+    let (opened, change) = breaker.opened(policy, openings, not_before, cause, now, random);
+    Recorded { breaker: Some(opened), change: Some(change), late: false, counts: None }
+}
+
+fn record_probe(
+    policy: &Policy,
+    breaker: Option<&Breaker>,
+    outcome: &Outcome,
+    (since, by): (MonoTime, Member),
+    now: MonoTime,
+    random: &mut impl Random,
+) -> Recorded {
+    let Some(old) = breaker.filter(|breaker| breaker.since == since) else { return LATE };
+    let mut breaker = old.clone();
+    let State::HalfOpen { successes, probes, .. } = &mut breaker.state else { return LATE };
+    let changed = |(breaker, change)| Recorded {
+        breaker: Some(breaker),
+        change: Some(change),
+        late: false,
+        counts: None,
+    };
+    let held = probes.release(by);
+    let slow = outcome.call.is_some_and(|call| call.slow) && policy.trip.slow_call_rate.is_some();
+    match outcome.call {
+        Some(call) if call.failed || slow => {
+            let cause = if call.failed { Cause::ProbeFailed } else { Cause::ProbeSlow };
+            let not_before = now.after(outcome.retry_after.unwrap_or_default().min(policy.open.most));
+            let openings = old.openings.saturating_add(1);
+            changed(old.opened(policy, openings, not_before, cause, now, random))
+        }
+        Some(_) => {
+            *successes = successes.saturating_add(1);
+            if *successes >= policy.half_open.success_threshold {
+                return changed(old.closed(policy, outcome.gathered, now));
+            }
+            Recorded { breaker: Some(breaker), change: None, late: false, counts: None }
+        }
+        None => Recorded { breaker: held.then_some(breaker), change: None, late: false, counts: None },
+    }
+}
+
+impl Closed {
+    /// Counts the successes that were gathered since it was last written: they came after every outcome in it.
+    fn take_in(&mut self, gathered: Option<u64>, now: MonoTime) {
+        let Some(gathered) = gathered.filter(|gathered| *gathered > self.gathered) else { return };
+        let new = u32::try_from(gathered - self.gathered).unwrap_or(u32::MAX);
+        self.window.record_in_newest(Call::default(), new, now);
+        self.consecutive = 0;
+        self.gathered = gathered;
+    }
+}
+
+impl Entry for Breaker {
+    const KIND: u8 = 16;
+
+    fn encode(&self, writer: &mut Writer) {
+        writer.u64(self.since.as_nanos());
+        writer.u16(self.openings);
+        writer.u64(nanos(self.last_wait));
+        match &self.state {
+            State::Closed(closed) => {
+                writer.u8(0);
+                writer.u32(closed.consecutive);
+                writer.u64(closed.retry_after.as_nanos());
+                writer.u64(closed.gathered);
+                closed.window.encode(writer);
+            }
+            State::Open { until } => {
+                writer.u8(1);
+                writer.u64(until.as_nanos());
+            }
+            State::HalfOpen { until, successes, probes } => {
+                writer.u8(2);
+                writer.u64(until.as_nanos());
+                writer.u32(*successes);
+                writer.bytes(&probes.encode());
+            }
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        let (since, openings) = (MonoTime::from_nanos(reader.u64()?), reader.u16()?);
+        let last_wait = Duration::from_nanos(reader.u64()?);
+        let state = match reader.u8()? {
+            0 => State::Closed(Closed {
+                consecutive: reader.u32()?,
+                retry_after: MonoTime::from_nanos(reader.u64()?),
+                gathered: reader.u64()?,
+                window: Window::decode(reader)?,
+            }),
+            1 => State::Open { until: MonoTime::from_nanos(reader.u64()?) },
+            2 => State::HalfOpen {
+                until: MonoTime::from_nanos(reader.u64()?),
+                successes: reader.u32()?,
+                probes: Holders::decode(reader.bytes()?)?,
+            },
+            _ => return None,
+        };
+        Some(Self { since, openings, last_wait, state })
+    }
+
+    fn fresh_at(&self) -> MonoTime {
+        match &self.state {
+            State::Closed(closed) => {
+                let relapse =
+                    if self.openings > 0 { self.since.after(self.last_wait) } else { MonoTime::ZERO };
+                closed.window.empty_at(FORGOTTEN_AFTER).max(closed.retry_after).max(relapse)
+            }
+            State::Open { until } | State::HalfOpen { until, .. } => until.after(FORGOTTEN_AFTER),
+        }
+    }
+
+    /// Closed and without failures goes first, then closed, and what is not closed last.
+    fn weight(&self) -> u8 {
+        match &self.state {
+            State::Closed(closed) => u8::from(closed.consecutive > 0 || closed.window.has_faults()),
+            _ => 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

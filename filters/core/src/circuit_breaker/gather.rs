@@ -1,0 +1,136 @@
+//! When a success needs no shared write.
+//!
+//! # Why
+//!
+//! Nearly all calls succeed, and a compare-and-swap for each is half of what this filter costs. Yet a breaker must be
+//! judged on every outcome that any worker has recorded before.
+//!
+//! # How
+//!
+//! A rule with one breaker (its key is fixed by what it matches) has two shared counters, which the proxy adds to
+//! atomically: `gathered` counts successes that no window holds yet, `events` is raised before every outcome that
+//! can matter by itself (a failure, a slow call, a probe's, a change of state) is read into its window. A worker keeps what it has
+//! last seen ([`Known`]): the value of `events`, and that a success could not trip the breaker then. While that holds
+//! it adds 1 to `gathered`, looks at `events` again, and is done. Whoever records anything else reads `gathered` first
+//! and takes in what is new, [before its own outcome](super::breaker::record).
+//!
+//! # Proof that no trip is missed or false
+//!
+//! Let S be a gathered success and X an outcome that is recorded by a swap.
+//!
+//! 1. *X sees S if S came before.* S is recorded when it is added to `gathered`. X reads `gathered` afterwards, so its
+//!    window holds S, or an earlier swap took S in. Nothing is taken in twice, since the entry says how far it has got,
+//!    and that is swapped together with the window.
+//! 2. *S stands at the right place.* What X takes in was added after the last swap (that one would have taken it in) and
+//!    before X: so it lies between the two, which is where it is counted, and it ends a run of failures exactly then.
+//!    In a time window it goes to the newest bucket. A worker gathers only within the bucket in which it last
+//!    swapped, so whatever is new was added during the newest bucket.
+//! 3. *S itself trips nothing.* A success raises no rate but where it completes `min_calls`
+//!    ([`Trip::success_can_trip`](super::policy::Trip::success_can_trip)). [`Known`] rules that out for the
+//!    moment of its swap: then the minimum was complete, or nothing had failed or been slow. Successes do not change
+//!    that. A failure or slow call does, and raises `events` before it reads `gathered`. So either S finds `events` raised after it
+//!    was added, and its worker swaps and judges at once; or S was added before `events` was raised, so X, which reads
+//!    `gathered` later, holds S and judges with it.
+//! 4. *Old results stay out.* A worker gathers only a call that was let through after the closed state of [`Known`] began, and
+//!    looks at `events` immediately before it adds. A result of an earlier closed state could slip in only if
+//!    a whole opening, trial and closing fell between these two adjacent calls.
+//!
+//! # Limits
+//!
+//! A rule whose key tells callers apart has many breakers and no counters of its own for each (they would never be
+//! freed), so each outcome is swapped. The proxy's counters outlive a configuration; should they ever be lost while
+//! shared data is not, what was gathered counts again once the counter has passed what the entry has seen.
+
+use super::policy::Policy;
+use super::window::Counts;
+use crate::time::MonoTime;
+use core::time::Duration;
+
+/// After this a worker swaps once even if nothing happened, so that no entry is forgotten that is in use.
+const AT_MOST: Duration = Duration::from_secs(60);
+
+/// What a worker has last seen of its rule's one breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Known {
+    /// The value of `events`, read before the breaker was.
+    events: u64,
+    /// Since when the breaker is closed.
+    closed_since: MonoTime,
+    /// Until when this is worth anything.
+    until: MonoTime,
+}
+
+impl Known {
+    /// What is known after a swap at `now` that left the breaker closed with these counts; `events` was read before.
+    /// `None`: each success must be swapped, since one could trip it.
+    pub fn after(
+        policy: &Policy,
+        counts: Counts,
+        closed_since: MonoTime,
+        events: u64,
+        now: MonoTime,
+    ) -> Option<Self> {
+        if policy.trip.success_can_trip(counts) {
+            return None;
+        }
+        let until = policy.window.bucket_end(now).min(now.after(AT_MOST));
+        Some(Self { events, closed_since, until })
+    }
+
+    /// Whether a success of a call that was let through at `at` may be gathered at `now`, while `events` is this.
+    pub fn may_gather(&self, events: u64, at: MonoTime, now: MonoTime) -> bool {
+        self.is_current(events) && at >= self.closed_since && now < self.until
+    }
+
+    /// Whether nothing has happened since.
+    pub const fn is_current(&self, events: u64) -> bool {
+        self.events == events
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::policy::{HalfOpen, OpenWait, Trip};
+    use super::super::window::{Shape, time_window};
+    use super::*;
+    use crate::units::Share;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn policy(window: Shape) -> Policy {
+        let seconds = Duration::from_secs;
+        Policy {
+            window,
+            trip: Trip { failure_rate: Some(Share::ALL), min_calls: 20, ..Trip::default() },
+            open: OpenWait {
+                wait: seconds(1),
+                multiplier_thousandths: 1_000,
+                most: seconds(1),
+                jitter: Share::NONE,
+            },
+            half_open: HalfOpen { max_calls: 1, success_threshold: 1, max_duration: seconds(1) },
+        }
+    }
+
+    #[test]
+    fn nothing_is_gathered_where_one_success_could_trip() {
+        let policy = policy(Shape::Count { size: 100 });
+        for (total, failed, may) in [(0, 0, true), (19, 0, true), (19, 1, false), (20, 1, true)] {
+            let counts = Counts { total, failed, slow: 0 };
+            let known = Known::after(&policy, counts, MonoTime::ZERO, 0, MonoTime::ZERO);
+            assert_eq!(known.is_some(), may, "{failed} of {total}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_ends_with_an_event_its_bucket_and_its_state() {
+        let policy = policy(time_window(Duration::from_secs(10), 10).unwrap_or(Shape::Count { size: 1 }));
+        let milli = MonoTime::from_millis;
+        let known = Known::after(&policy, Counts::default(), milli(500), 7, milli(1_200)).unwrap();
+        for (events, at, now, may) in
+            [(7, 500, 1_999, true), (8, 500, 1_999, false), (7, 499, 1_999, false), (7, 500, 2_000, false)]
+        {
+            assert_eq!(known.may_gather(events, milli(at), milli(now)), may, "{events} {at} {now}");
+        }
+    }
+}
