@@ -34,6 +34,7 @@ pub mod protocol;
 pub mod random;
 pub mod rate_limit;
 pub mod resend;
+pub mod retry_policy;
 pub mod rewrite;
 pub mod slots;
 pub mod time;
