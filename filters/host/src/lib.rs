@@ -56,7 +56,7 @@ pub use metrics::{Counter, Gauge, Histogram};
 pub use parking::{Ask, Asked, Permit};
 pub use proxy::Proxy;
 pub use random::HostRandom;
-pub use replace::{Answer, Replacement};
+pub use replace::{Answer, Replacement, direct};
 pub use request::{ReadPlan, RequestView};
 pub use resend::{CapturedRequest, route_cluster};
 pub use services::Services;

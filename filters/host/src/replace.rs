@@ -74,10 +74,10 @@ impl Replacement {
     /// A piece of the held answer's body has come.
     pub fn on_body(&mut self, host: &impl Host, size: usize) -> Flow {
         let body = core::mem::take(&mut self.body);
-        if size > 0 || !body.is_empty() {
-            if let Err(error) = host.set_buffer(Buffer::ResponseBody, 0, size, &body) {
-                host.log(LogLevel::Error, &format!("a held answer's body cannot be replaced: {error}"));
-            }
+        if (size > 0 || !body.is_empty())
+            && let Err(error) = host.set_buffer(Buffer::ResponseBody, 0, size, &body)
+        {
+            host.log(LogLevel::Error, &format!("a held answer's body cannot be replaced: {error}"));
         }
         Flow::Continue
     }
@@ -96,8 +96,9 @@ const fn has_no_body(status: u16) -> bool {
     matches!(status, 204 | 304)
 }
 
-/// The answer as a reply that goes straight to the client.
-fn direct(answer: Answer, code_details: &str) -> Reply {
+/// The answer as a reply of the filter: in the response phase it goes straight to the client, in the request phase it
+/// passes the outer filters.
+pub fn direct(answer: Answer, code_details: &str) -> Reply {
     let status = answer.status();
     let own = |name: &str| name.starts_with(':') || name == "content-length" || name == "transfer-encoding";
     let headers = answer.headers.into_iter().filter(|(name, _)| !own(name)).collect();

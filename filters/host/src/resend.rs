@@ -92,12 +92,7 @@ impl CapturedRequest {
     }
 
     /// The call that sends it to `cluster`. `None`: it is not complete, or a header is not text.
-    pub fn call(
-        &self,
-        cluster: &str,
-        rewrite: Option<&RouteRewrite>,
-        timeout: Duration,
-    ) -> Option<HttpCall> {
+    pub fn call(&self, cluster: &str, rewrite: Option<&RouteRewrite>, timeout: Duration) -> Option<HttpCall> {
         let Body::Whole(body) = &self.body else { return None };
         let headers = headers_of(self.headers.iter(), rewrite, body.is_empty()).ok()?;
         Some(HttpCall { cluster: cluster.to_owned(), headers, body: body.clone(), timeout })

@@ -203,11 +203,8 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    const BUDGET: Budget = Budget {
-        ratio: Share::from_basis_points(2_000),
-        min_per_second: 3,
-        window: Duration::from_secs(10),
-    };
+    const BUDGET: Budget =
+        Budget { ratio: Share::from_basis_points(2_000), min_per_second: 3, window: Duration::from_secs(10) };
 
     const fn totals(requests: u64, retries: u64) -> Totals {
         Totals { requests, retries }

@@ -95,9 +95,12 @@ mod tests {
         assert_eq!(deadline(start, [None, None, None]), None);
         let end = deadline(start, [Some(ms(300)), None, Some(ms(200))]);
         assert_eq!(end, Some(MonoTime::from_millis(1_200)));
-        for (now, per_try, expected) in
-            [(1_000, None, Some(200)), (1_150, Some(100), Some(50)), (1_000, Some(100), Some(100)), (1_200, None, None)]
-        {
+        for (now, per_try, expected) in [
+            (1_000, None, Some(200)),
+            (1_150, Some(100), Some(50)),
+            (1_000, Some(100), Some(100)),
+            (1_200, None, None),
+        ] {
             let timeout = attempt_timeout(per_try.map(ms), end, MonoTime::from_millis(now));
             assert_eq!(timeout, expected.map(ms), "{now}");
         }

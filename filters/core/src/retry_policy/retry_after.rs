@@ -72,9 +72,8 @@ mod tests {
     const NOW: WallTime = WallTime::from_unix_nanos(784_111_777_000_000_000);
 
     fn of(headers: &[(&str, &str)], now: WallTime) -> Asked {
-        let find = |name: &str| {
-            headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_bytes())
-        };
+        let find =
+            |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_bytes());
         asked(find, now)
     }
 

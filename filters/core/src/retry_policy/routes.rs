@@ -68,7 +68,8 @@ impl Routes {
     /// Notes whether a route has changed a request.
     pub fn learn(&mut self, route: Vec<u8>, rewrites: bool, now: MonoTime) {
         self.next_look = now.after(LOOK_EVERY);
-        let kept = matches!(self.known.get(&route), Some(Route::Rewrites { since }) if now.since(*since) < KEEP_FOR);
+        let kept =
+            matches!(self.known.get(&route), Some(Route::Rewrites { since }) if now.since(*since) < KEEP_FOR);
         if rewrites {
             self.known.insert(route, Route::Rewrites { since: now });
         } else if !kept && (self.known.len() < MOST || self.known.contains_key(&route)) {

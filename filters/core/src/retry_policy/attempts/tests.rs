@@ -76,7 +76,13 @@ fn the_access_log_shows_all_attempts_and_what_stopped_them() {
     assert_eq!(attempts.summary("reads"), "reads");
     let _ = attempts.ended(&policy(), Outcome::ConnectFailure, FAILED, &FREE, &mut Fixed(0));
     assert!(!attempts.is_spent());
-    let _ = attempts.ended(&policy(), Outcome::Answer(503), FAILED, &Situation { budget: 0, ..FREE }, &mut Fixed(0));
+    let _ = attempts.ended(
+        &policy(),
+        Outcome::Answer(503),
+        FAILED,
+        &Situation { budget: 0, ..FREE },
+        &mut Fixed(0),
+    );
     assert_eq!(attempts.summary("reads"), "reads,connect_failure+503,budget");
     assert!(attempts.is_spent());
     assert_eq!(attempts.refused(), Some(Refusal::Budget));

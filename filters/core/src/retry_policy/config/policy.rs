@@ -122,7 +122,12 @@ impl StopWhen {
 
 impl Conditions {
     /// Whether an outcome is to be retried; `header` brings a header of the answer.
-    pub fn wants<'a>(&self, outcome: Outcome, header: impl Fn(&str) -> Option<&'a [u8]>, body: &[u8]) -> bool {
+    pub fn wants<'a>(
+        &self,
+        outcome: Outcome,
+        header: impl Fn(&str) -> Option<&'a [u8]>,
+        body: &[u8],
+    ) -> bool {
         let by_answer = || {
             // What a limit or an overloaded proxy further in refuses is refused again.
             header("x-envoy-ratelimited").is_none()
@@ -137,7 +142,8 @@ impl Conditions {
             Outcome::Refused => false,
             Outcome::Grpc(code) => self.grpc.contains(&code) || by_answer(),
             Outcome::Answer(status) => {
-                let refused = header("x-envoy-ratelimited").is_some() || header("x-envoy-overloaded").is_some();
+                let refused =
+                    header("x-envoy-ratelimited").is_some() || header("x-envoy-overloaded").is_some();
                 (self.status.contains(status) && !refused) || by_answer()
             }
         }
@@ -176,14 +182,22 @@ impl Policy {
         let replay_reason = needs_replay(&raw);
         let replays = match (raw.via, replay_reason) {
             (Via::Router, Some((field, why))) => {
-                return Err(at(&path, field, format!("{why}, which the router cannot do: take `via: replay`")));
+                return Err(at(
+                    &path,
+                    field,
+                    format!("{why}, which the router cannot do: take `via: replay`"),
+                ));
             }
             (Via::Router, None) | (Via::Auto, None) => false,
             (Via::Replay, _) | (Via::Auto, Some(_)) => true,
         };
         if !replays && (raw.rewrite.is_some() || raw.loopback_cluster.is_some()) {
             let field = if raw.rewrite.is_some() { "rewrite" } else { "loopback_cluster" };
-            return Err(at(&path, field, "the router takes the route anyway: only with `via: replay`".to_owned()));
+            return Err(at(
+                &path,
+                field,
+                "the router takes the route anyway: only with `via: replay`".to_owned(),
+            ));
         }
         if !(1..=20).contains(&raw.max_attempts) {
             return Err(at(&path, "max_attempts", format!("`{}` is not 1 to 20", raw.max_attempts)));

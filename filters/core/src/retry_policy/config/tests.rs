@@ -15,7 +15,8 @@ fn read(json: &str) -> Result<Config, String> {
 /// One policy with these fields besides its name.
 fn policy(fields: &str) -> Result<Policy, String> {
     let comma = if fields.is_empty() { "" } else { "," };
-    read(&format!(r#"{{"policies": [{{"name": "a"{comma} {fields}}}]}}"#)).map(|mut config| config.policies.remove(0))
+    read(&format!(r#"{{"policies": [{{"name": "a"{comma} {fields}}}]}}"#))
+        .map(|mut config| config.policies.remove(0))
 }
 
 #[test]
@@ -55,7 +56,8 @@ fn a_policy_that_says_nothing_retries_what_is_safe() {
     }
     assert!(!policy.may_repeat(b"POST", |_| true) && !policy.may_repeat(b"PATCH", |_| true));
     assert_eq!((policy.budget.ratio, policy.max_attempts), (Share::from_basis_points(2_000), 3));
-    let headers: Vec<_> = policy.steering.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let headers: Vec<_> =
+        policy.steering.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     assert_eq!(
         headers,
         [
@@ -91,7 +93,8 @@ fn all_conditions_reach_the_router() {
         "timeout": true, "reset": true, "headers": [{"name": "X-Retry", "present": true}],
         "grpc": ["cancelled", "deadline_exceeded", "resource-exhausted"]}"#;
     let policy = policy(fields).unwrap();
-    let headers: Vec<_> = policy.steering.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let headers: Vec<_> =
+        policy.steering.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     assert_eq!(
         headers,
         [
@@ -108,7 +111,10 @@ fn all_conditions_reach_the_router() {
 #[test]
 fn wrong_policies_are_refused_by_path_value_and_what_is_allowed() {
     for (fields, expected) in [
-        (r#""via": "router", "backoff": {}"#, "policies[0].backoff: it sets waits, which the router cannot do"),
+        (
+            r#""via": "router", "backoff": {}"#,
+            "policies[0].backoff: it sets waits, which the router cannot do",
+        ),
         (
             r#""via": "router", "hedge": {"after": "1ms"}"#,
             "policies[0].hedge: it sends a second request, which the router",
@@ -119,7 +125,10 @@ fn wrong_policies_are_refused_by_path_value_and_what_is_allowed() {
         (r#""max_body": "17MiB""#, "policies[0].max_body: `17MiB` is more than 16MiB"),
         (r#""timeout": "0ms""#, "policies[0].timeout: `0s` is not 1ms to 1h"),
         (r#""per_try_timeout": 300"#, "policies[0].per_try_timeout"),
-        (r#""backoff": {"base": "2s", "max": "1s"}"#, "policies[0].backoff.max: `1s` is less than base, `2s`"),
+        (
+            r#""backoff": {"base": "2s", "max": "1s"}"#,
+            "policies[0].backoff.max: `1s` is less than base, `2s`",
+        ),
         (
             r#""backoff": {"jitter": "full"}"#,
             "policies[0].backoff.jitter: `full` is one too many: decorrelated_jitter",
@@ -128,7 +137,10 @@ fn wrong_policies_are_refused_by_path_value_and_what_is_allowed() {
             r#""backoff": {"strategy": "fixed", "jitter": "some"}"#,
             "policies[0].backoff.jitter: `some` is not none, full, equal",
         ),
-        (r#""backoff": {"strategy": "quadratic"}"#, "policies[0].backoff.strategy: unknown variant `quadratic`"),
+        (
+            r#""backoff": {"strategy": "quadratic"}"#,
+            "policies[0].backoff.strategy: unknown variant `quadratic`",
+        ),
         (r#""budget": {"window": "1ms"}"#, "policies[0].budget.window: `1ms` is not 1s to 1h"),
         (r#""budget": {"ratio": "120%"}"#, "policies[0].budget.ratio: `120%` is not a share"),
         (
@@ -140,10 +152,7 @@ fn wrong_policies_are_refused_by_path_value_and_what_is_allowed() {
             "policies[0].throttle.token_ratio: `0` is not 0.001",
         ),
         (r#""hedge": {"after": "1ms", "max": 9}"#, "policies[0].hedge.max: `9` is not 1 to 3"),
-        (
-            r#""stop_when": {"overload_level": 4}"#,
-            "policies[0].stop_when.overload_level: `4` is not 0 to 3",
-        ),
+        (r#""stop_when": {"overload_level": 4}"#, "policies[0].stop_when.overload_level: `4` is not 0 to 3"),
         (r#""retry_on": {"status": []}"#, "policies[0].retry_on.status: `[]` would never hold"),
         (r#""retry_on": {"grpc": ["ok"]}"#, "policies[0].retry_on.grpc[0]: unknown variant `ok`"),
         (r#""methods": ["get"]"#, "policies[0].methods[0]: `get` is not a method"),
@@ -177,7 +186,11 @@ fn only_what_the_policy_names_is_retried_and_refusals_of_the_mesh_never() {
         (Outcome::Refused, "x-retry", "busy", false),
     ] {
         let find = |name: &str| (name == header).then_some(b"1".as_slice());
-        assert_eq!(policy.retry_on.wants(outcome, find, body.as_bytes()), wanted, "{outcome} {header} {body}");
+        assert_eq!(
+            policy.retry_on.wants(outcome, find, body.as_bytes()),
+            wanted,
+            "{outcome} {header} {body}"
+        );
     }
 }
 
@@ -191,6 +204,10 @@ fn retries_stop_from_the_overload_level_on() {
         (0, Overload::Critical, false),
     ] {
         let stop = StopWhen { breaker_open: true, overload_level: level };
-        assert_eq!(stop.overload(Facts { overload, ..Facts::default() }).is_some(), stops, "{level} {overload:?}");
+        assert_eq!(
+            stop.overload(Facts { overload, ..Facts::default() }).is_some(),
+            stops,
+            "{level} {overload:?}"
+        );
     }
 }
