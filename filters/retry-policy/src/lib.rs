@@ -256,5 +256,5 @@ fn watched(number: usize, request: CapturedRequest) -> Stream {
 
 ballast_host::export_filter!(
     RetryPolicy,
-    callbacks: "proxy_on_request_headers,proxy_on_request_body,proxy_on_response_headers,proxy_on_response_body,proxy_on_response_trailers,proxy_on_log"
+    callbacks: "proxy_on_request_headers,proxy_on_request_body,proxy_on_response_headers,proxy_on_response_body,proxy_on_response_trailers,proxy_on_log,proxy_on_http_call_response"
 );
