@@ -209,8 +209,8 @@ impl RetryPolicy {
         let deadline = asked.deadline(policy, now);
         let bounded = policy.per_try_timeout.is_some() || deadline.is_some();
         let timeout = attempt_timeout(policy.per_try_timeout, deadline, now).filter(|_| bounded);
-        let calls_first =
-            policy.retry_on.body.is_some() && request.is_complete() && !running.routes.wants_look(now);
+        let knows_route = !policy.learns_routes || !running.routes.wants_look(now);
+        let calls_first = policy.retry_on.body.is_some() && request.is_complete() && knows_route;
         let hedge = policy.hedge;
         let mut replayed = Replayed::new(number, true, request, Attempts::new(deadline));
         if calls_first && let Ok(call) = self.send(&mut replayed, cx) {

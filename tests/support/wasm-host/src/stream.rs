@@ -229,7 +229,7 @@ impl Stream {
     pub fn route_sets(&self, headers: &[(&str, &str)]) {
         let mut exchange = self.exchange.borrow_mut();
         for (name, value) in headers {
-            exchange.request.message.headers.set(name, value);
+            exchange.request.message.headers.set(name.as_bytes(), value.as_bytes());
         }
     }
 
