@@ -79,8 +79,11 @@ impl RetryPolicy {
     /// Looks at what was sent, and compares it with what came.
     pub(crate) fn learn_route<H: Host>(&mut self, policy: usize, seen: &CapturedRequest, cx: &mut Cx<'_, H>) {
         let Some(running) = self.running.get_mut(policy) else { return };
+        if !running.policy.learns_routes {
+            return;
+        }
         let now = cx.host.now();
-        if !running.policy.learns_routes || !running.routes.wants_look(now) {
+        if !running.routes.wants_look(now) {
             return;
         }
         // A request that never reached an upstream tells nothing about the route.
