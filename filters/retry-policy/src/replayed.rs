@@ -35,7 +35,7 @@ impl RetryPolicy {
         let status = answers::status(cx.host);
         if !running.policy.retry_on.may_want(status) {
             replayed.phase = Phase::Done;
-            running.tell_throttle(cx.host, status < 500);
+            running.tell_throttle(cx.host, true);
             running.metrics.finished(cx.host, 1, false);
             running.metrics.hedges_cancelled.add(cx.host, replayed.hedged.into());
             if running.policy.report_attempts {

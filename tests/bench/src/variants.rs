@@ -44,6 +44,8 @@ pub fn variants() -> Vec<Variant> {
         variant("rate limit: one limit", Some(1.6), one("none")),
         variant("rate limit: one limit, draft-11 headers", Some(2.2), one("draft-11")),
         variant("rate limit: three limits", None, rate_limit("none", three)),
+        variant("retry policy: by the router", Some(2.8), retry_policy(r#""via": "router""#)),
+        variant("retry policy: by replay", Some(1.9), retry_policy(r#""via": "replay", "rewrite": {}"#)),
         variant("Envoy's local_ratelimit", None, LOCAL_RATE_LIMIT.to_owned()),
     ]
 }
@@ -52,6 +54,12 @@ pub fn variants() -> Vec<Variant> {
 fn rate_limit(headers: &str, limits: &str) -> String {
     let config = format!(r#"{{"headers": "{headers}", "limits": [{limits}]}}"#);
     wasm("dist/ballast_rate_limit.wasm", &config)
+}
+
+/// A retry policy filter with these fields of its one policy. No request needs a retry.
+fn retry_policy(fields: &str) -> String {
+    let config = format!(r#"{{"policies": [{{"name": "all", {fields}}}]}}"#);
+    wasm("dist/ballast_retry_policy.wasm", &config)
 }
 
 fn wasm(module: &str, configuration: &str) -> String {

@@ -144,3 +144,19 @@ async fn a_grpc_failure_in_the_headers_is_retried_by_the_router() {
     assert_eq!(answer.trailer("grpc-status").or(answer.header("grpc-status")), Some("0"), "{answer:?}");
     assert_eq!(upstream.received(), 2);
 }
+
+#[tokio::test]
+async fn each_attempt_carries_the_time_that_is_left() {
+    let upstream = Upstream::start();
+    upstream.script("/", flaky(Answer::ok()));
+    let fields = r#""via": "replay", "rewrite": {}, "timeout": "10s",
+        "backoff": {"strategy": "fixed", "jitter": "none", "base": "1s", "max": "1s"}"#;
+    let envoy = policy(fields, &upstream).concurrency(4).start().await.unwrap();
+    assert_eq!(get(&envoy.url("/")).await.status, 200);
+    let left: Vec<u64> = upstream
+        .last_requests()
+        .iter()
+        .map(|request| request.headers["x-envoy-expected-rq-timeout-ms"].to_str().unwrap().parse().unwrap())
+        .collect();
+    assert!(left.len() == 2 && left[0] <= 10_000 && left[1] <= 9_000, "{left:?}");
+}

@@ -44,12 +44,16 @@ async fn a_large_upload_streams_unhurt() {
 }
 
 #[tokio::test]
-async fn a_post_without_a_key_is_sent_once() {
+async fn a_post_without_a_key_is_sent_once_whatever_the_route_says() {
     let upstream = Upstream::start();
     upstream.script("/", Answer::status(503));
     for fields in [REPLAY, r#""via": "router""#] {
         upstream.reset_counts();
-        let envoy = policy(fields, &upstream).start().await.unwrap();
+        // Not even where the route itself says so.
+        let route = "route: { cluster: upstream, timeout: 0s }";
+        let retries =
+            "route: { cluster: upstream, timeout: 0s, retry_policy: { retry_on: 5xx, num_retries: 5 } }";
+        let envoy = policy(fields, &upstream).replacing(route, retries).start().await.unwrap();
         assert_eq!(Request::post(&envoy.url("/"), "x").send().await.unwrap().status, 503);
         assert_eq!(upstream.received(), 1);
     }
