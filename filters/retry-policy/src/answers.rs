@@ -9,6 +9,8 @@ use ballast_host::{Answer, Headers, Host, Map, route_cluster};
 /// Says of an answer that a hop has retried already, or may not.
 const MARK: &str = "x-ballast-retry";
 const SPENT: &[u8] = b"spent";
+/// What Envoy's router does not retry, so that outer hops that leave retries to it keep to the mark, too.
+const NOT_BY_ROUTERS: &str = "x-envoy-ratelimited";
 /// The number of attempts, as the proxy itself calls it.
 const ATTEMPTS: &str = "x-envoy-attempt-count";
 
@@ -29,6 +31,9 @@ pub(crate) fn of_router(config: &Config, policy: &Policy, host: &impl Host, stat
     if mark && (!believed || config.edge) {
         // Whoever is not believed must not speak through this proxy either.
         let _ = host.remove_header(Map::ResponseHeaders, MARK);
+        if believed {
+            let _ = host.remove_header(Map::ResponseHeaders, NOT_BY_ROUTERS);
+        }
     }
     (outcome, said(policy, outcome, &headers, b"", believed, host))
 }
@@ -48,7 +53,9 @@ pub(crate) fn of_call(
     let believed = headers.get(MARK) == Some(SPENT) && is_believed(config, host, Some(cluster));
     let said = said(policy, outcome, headers, &body, believed, host);
     let answer = status.map(|_| {
-        let kept = headers.iter().filter(|(name, _)| *name != MARK.as_bytes() || (believed && !config.edge));
+        let is_mark =
+            |name: &[u8]| name == MARK.as_bytes() || (believed && name == NOT_BY_ROUTERS.as_bytes());
+        let kept = headers.iter().filter(|(name, _)| !is_mark(name) || (believed && !config.edge));
         let headers = kept.map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()));
         Answer { headers: headers.collect(), body }
     });
@@ -64,7 +71,9 @@ fn said(
     host: &impl Host,
 ) -> Said {
     let find = |name: &str| headers.get(name);
-    let retriable = policy.retry_on.wants(outcome, find, body);
+    // Of a marked answer the other header is part of the mark.
+    let unmarked = |name: &str| if spent && name == NOT_BY_ROUTERS { None } else { headers.get(name) };
+    let retriable = policy.retry_on.wants(outcome, unmarked, body);
     let asked = if retriable && policy.respect_retry_after.is_some() {
         asked(find, host.wall_time())
     } else {
@@ -90,6 +99,7 @@ pub(crate) fn mark(config: &Config, host: &impl Host, headers: &mut Option<&mut 
         return;
     }
     set(host, headers, MARK, SPENT);
+    set(host, headers, NOT_BY_ROUTERS, b"true");
 }
 
 /// Tells the client how many attempts it took.

@@ -12,7 +12,8 @@ fn hops(hops: &str) -> Workers {
     workers
 }
 
-const SPENT: [(&str, &str); 2] = [(":status", "503"), ("x-ballast-retry", "spent")];
+const SPENT: [(&str, &str); 3] =
+    [(":status", "503"), ("x-ballast-retry", "spent"), ("x-envoy-ratelimited", "true")];
 
 #[test]
 fn a_marked_answer_of_a_peer_is_not_retried_and_stays_marked() {
@@ -27,7 +28,7 @@ fn a_marked_answer_of_a_peer_is_not_retried_and_stays_marked() {
 fn a_mark_of_anybody_else_counts_for_nothing_and_goes_no_further() {
     let workers = hops(r#"{"trusted_clusters": ["other"]}"#);
     let stream = get(&workers);
-    assert_eq!(stream.response_headers(&SPENT, false).unwrap(), Action::Pause);
+    assert_eq!(stream.response_headers(&SPENT[..2], false).unwrap(), Action::Pause);
     workers.host.advance(A_WAIT);
     the_call(&workers.host).answer(&upstream_answer("404", &[("x-ballast-retry", "spent")]), "no").unwrap();
     assert_eq!(stream.response().headers.text("x-ballast-retry"), None);
@@ -39,6 +40,7 @@ fn the_outermost_hop_removes_the_mark() {
     let stream = get(&workers);
     assert_eq!(stream.response_headers(&SPENT, true).unwrap(), Action::Continue);
     assert_eq!(stream.response().headers.text("x-ballast-retry"), None);
+    assert_eq!(stream.response().headers.text("x-envoy-ratelimited"), None);
     let stream = get(&workers);
     assert_eq!(stream.response_headers(&[(":status", "503")], true).unwrap(), Action::Pause);
     workers.host.advance(A_WAIT);
