@@ -34,6 +34,8 @@ pub mod plane;
 pub mod protocol;
 pub mod random;
 pub mod rate_limit;
+pub mod resend;
+pub mod retry_policy;
 pub mod rewrite;
 pub mod slots;
 pub mod time;

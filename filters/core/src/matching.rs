@@ -21,11 +21,11 @@ mod text;
 
 pub(crate) use host::host_of;
 pub(crate) use matcher::without_query;
-pub use matcher::{Direction, Matcher};
+pub use matcher::{Direction, HeaderRule, Matcher};
 pub use pattern::Pattern;
 pub use request::{Needs, Property, Request};
 pub use text::HeaderName;
-pub(crate) use text::{Text, header_name};
+pub(crate) use text::{Method, Text, header_name};
 
 #[cfg(test)]
 pub(crate) use request::tests::Sample;

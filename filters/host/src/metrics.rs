@@ -21,6 +21,11 @@ impl Counter {
             _ => {}
         }
     }
+
+    /// The value over all workers.
+    pub fn value(self, host: &impl Host) -> Option<u64> {
+        host.metric(self.0).ok()
+    }
 }
 
 /// One value per process: adding is atomic over all workers, and costs a twentieth of a compare-and-swap pair.

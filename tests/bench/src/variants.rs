@@ -2,6 +2,7 @@
 
 mod circuit_breaker;
 mod rate_limit;
+mod retry_policy;
 
 /// How much a variant may cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,7 +62,11 @@ pub fn yardsticks() -> [Variant; 2] {
 
 /// The variants of each filter, by the filter's name.
 pub fn variants() -> Vec<(&'static str, Vec<Variant>)> {
-    vec![("rate-limit", rate_limit::variants()), ("circuit-breaker", circuit_breaker::variants())]
+    vec![
+        ("rate-limit", rate_limit::variants()),
+        ("circuit-breaker", circuit_breaker::variants()),
+        ("retry-policy", retry_policy::variants()),
+    ]
 }
 
 /// A limit by the header `x-key`, for so many clients.

@@ -18,6 +18,16 @@ impl StatusSet {
     pub fn contains(&self, status: u16) -> bool {
         self.0.iter().any(|range| (range.first..=range.last).contains(&status))
     }
+
+    /// Every status in it, range by range.
+    pub fn codes(&self) -> impl Iterator<Item = u16> {
+        self.0.iter().flat_map(|range| range.first..=range.last)
+    }
+
+    /// Whether it is empty, as only the default is.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// From a status up to a status, both included.

@@ -91,10 +91,11 @@ pub struct Matcher {
     properties: Vec<(Property, Vec<u8>)>,
 }
 
+/// A condition on one header.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "RawHeader"))]
 #[serde(try_from = "RawHeader")]
-struct HeaderRule {
+pub struct HeaderRule {
     name: HeaderName,
     test: HeaderTest,
 }
@@ -133,6 +134,23 @@ impl Matcher {
         pseudo.iter().filter(|(asked, _)| *asked).for_each(|(_, name)| needs.header(name));
         self.headers.iter().for_each(|rule| needs.header(rule.name.as_str()));
         self.properties.iter().for_each(|(property, _)| needs.property(property.clone()));
+    }
+}
+
+impl HeaderRule {
+    /// The header's name, in lower case.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// Whether a header with this value (`None`: there is none) meets the condition.
+    pub fn holds(&self, value: Option<&[u8]>) -> bool {
+        self.test.holds(value)
+    }
+
+    /// Whether it only asks that the header is there.
+    pub const fn is_presence(&self) -> bool {
+        matches!(self.test, HeaderTest::Present(true))
     }
 }
 

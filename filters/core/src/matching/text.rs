@@ -24,7 +24,7 @@ impl TryFrom<String> for Text {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String"))]
 #[serde(try_from = "String")]
-pub(super) struct Method(pub(super) String);
+pub(crate) struct Method(pub(crate) String);
 
 impl TryFrom<String> for Method {
     type Error = String;

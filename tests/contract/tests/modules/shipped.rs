@@ -2,6 +2,7 @@
 
 mod circuit_breaker;
 mod rate_limit;
+mod retry_policy;
 
 const KIB: usize = 1024;
 
@@ -16,7 +17,8 @@ pub(crate) struct Shipped {
 }
 
 /// Each of them, by name.
-pub(crate) const SHIPPED: &[Shipped] = &[circuit_breaker::CIRCUIT_BREAKER, rate_limit::RATE_LIMIT];
+pub(crate) const SHIPPED: &[Shipped] =
+    &[circuit_breaker::CIRCUIT_BREAKER, rate_limit::RATE_LIMIT, retry_policy::RETRY_POLICY];
 
 impl Shipped {
     pub(crate) fn bytes(&self) -> Vec<u8> {

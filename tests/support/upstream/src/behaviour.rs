@@ -22,6 +22,7 @@ enum When {
     EveryNth(NonZeroU64),
     First(u64),
     While(Switch),
+    Share { percent: f64, seed: u64 },
 }
 
 /// Something a test turns on and off while requests run.
@@ -83,6 +84,13 @@ impl Behaviour {
     #[must_use]
     pub fn while_on(mut self, switch: &Switch, answer: Answer) -> Self {
         self.interruptions.push((When::While(switch.clone()), answer));
+        self
+    }
+
+    /// Answers this share of the requests like that instead, in an order that looks random and that the seed determines.
+    #[must_use]
+    pub fn share(mut self, percent: f64, seed: u64, answer: Answer) -> Self {
+        self.interruptions.push((When::Share { percent, seed }, answer));
         self
     }
 
@@ -173,6 +181,7 @@ impl Script {
             When::EveryNth(n) => nth.is_multiple_of(n.get()),
             When::First(n) => nth <= *n,
             When::While(switch) => switch.is_on(),
+            When::Share { percent, seed } => unit(seed.wrapping_add(nth)) * 100.0 < *percent,
         };
         let interruption = self.behaviour.interruptions.iter().find(|(when, _)| applies(when));
         interruption.map_or(&self.behaviour.answer, |(_, answer)| answer)
@@ -188,6 +197,15 @@ impl Script {
         tokio::time::sleep(places.service_time).await;
         Ok(Served(Some(permit)))
     }
+}
+
+/// A number from 0 up to 1 that looks random (`SplitMix64`).
+#[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+fn unit(number: u64) -> f64 {
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 impl Served {

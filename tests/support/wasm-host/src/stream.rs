@@ -225,6 +225,14 @@ impl Stream {
         self.exchange.borrow_mut().properties.insert(path, value.as_ref().to_vec());
     }
 
+    /// The route changes the request on its way to the upstream: what [`Self::finish`] shows the filter is what was sent.
+    pub fn route_sets(&self, headers: &[(&str, &str)]) {
+        let mut exchange = self.exchange.borrow_mut();
+        for (name, value) in headers {
+            exchange.request.message.headers.set(name.as_bytes(), value.as_bytes());
+        }
+    }
+
     /// What a filter has left in filter state under this name (one path element).
     #[must_use]
     pub fn filter_state(&self, name: &str) -> Option<Vec<u8>> {

@@ -1,0 +1,98 @@
+//! What is counted for each policy.
+
+use ballast_core::retry_policy::attempts::Refusal;
+use ballast_core::retry_policy::outcome::Outcome;
+use ballast_host::{Counter, Cx, Gauge, Histogram, Host, StartError};
+
+/// Why an attempt was retried.
+const REASONS: [&str; 4] = ["status", "connect_failure", "reset", "timeout"];
+
+/// The metrics of one policy.
+#[derive(Debug)]
+pub(crate) struct PolicyMetrics {
+    /// Requests that the policy is for; the budget is a share of it.
+    pub(crate) requests: Counter,
+    /// Retries ever counted against the budget; what was counted and not made is taken back.
+    pub(crate) spent: Gauge,
+    /// Thousandths of the throttle's tokens that are gone.
+    pub(crate) tokens_gone: Gauge,
+    /// Attempts of each request.
+    attempts: Histogram,
+    /// Retries that the filter made, by [`REASONS`].
+    retries: [Counter; 4],
+    /// Retries that the router made.
+    router_retries: Counter,
+    /// Requests that a retry made succeed.
+    success_after_retry: Counter,
+    /// Retries that were not made, by [`Refusal::ALL`].
+    refused: Vec<(Refusal, Counter)>,
+    /// Retries that would have been made.
+    pub(crate) shadow_retries: Counter,
+    /// Waits before retries, in milliseconds.
+    pub(crate) wait_ms: Histogram,
+    /// Second requests that were sent while the first one took long.
+    pub(crate) hedges: Counter,
+    /// Those whose answer came first.
+    pub(crate) hedges_won: Counter,
+    /// Those that were given up when another answer came first.
+    pub(crate) hedges_cancelled: Counter,
+}
+
+impl PolicyMetrics {
+    pub(crate) fn define<H: Host>(policy: &str, cx: &Cx<'_, H>) -> Result<Self, StartError> {
+        let labels = [("rule", policy)];
+        let by = |metric: &str, reason: &str| cx.counter(metric, &[("rule", policy), ("reason", reason)]);
+        let refused = Refusal::ALL.iter().map(|refusal| Ok((*refusal, by("refused", refusal.as_str())?)));
+        let [status, connect, reset, timeout] = REASONS;
+        Ok(Self {
+            requests: cx.counter("requests", &labels)?,
+            spent: cx.gauge("spent", &labels)?,
+            tokens_gone: cx.gauge("millitokens_gone", &labels)?,
+            attempts: cx.histogram("attempts", &labels)?,
+            retries: [
+                by("retries", status)?,
+                by("retries", connect)?,
+                by("retries", reset)?,
+                by("retries", timeout)?,
+            ],
+            router_retries: by("retries", "router")?,
+            success_after_retry: cx.counter("success_after_retry", &labels)?,
+            refused: refused.collect::<Result<_, StartError>>()?,
+            shadow_retries: cx.counter("shadow_retries", &labels)?,
+            wait_ms: cx.histogram("wait_ms", &labels)?,
+            hedges: cx.counter("hedges", &labels)?,
+            hedges_won: cx.counter("hedges_won", &labels)?,
+            hedges_cancelled: cx.counter("hedges_cancelled", &labels)?,
+        })
+    }
+
+    pub(crate) fn refused(&self, host: &impl Host, refusal: Refusal) {
+        if let Some((_, counter)) = self.refused.iter().find(|(known, _)| *known == refusal) {
+            counter.add(host, 1);
+        }
+    }
+
+    /// A retry that the filter makes because of this.
+    pub(crate) fn retried(&self, host: &impl Host, because: Outcome) {
+        let [status, connect, reset, timeout] = self.retries;
+        let counter = match because {
+            Outcome::ConnectFailure => connect,
+            Outcome::Reset => reset,
+            Outcome::Timeout => timeout,
+            Outcome::Answer(_) | Outcome::Grpc(_) | Outcome::Refused => status,
+        };
+        counter.add(host, 1);
+    }
+
+    pub(crate) fn router_retried(&self, host: &impl Host, count: u64) {
+        self.router_retries.add(host, count);
+    }
+
+    /// A request has its answer.
+    pub(crate) fn finished(&self, host: &impl Host, attempts: u64, success: bool) {
+        self.attempts.record(host, attempts);
+        if success && attempts > 1 {
+            self.success_after_retry.add(host, 1);
+        }
+    }
+}

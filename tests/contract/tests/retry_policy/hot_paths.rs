@@ -1,0 +1,112 @@
+//! What a request costs that needs no retry, exactly.
+
+use ballast_contract::{Workers, instrumented_filter, whole_cost};
+use ballast_wasm_host::{Cost, Module};
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+static MODULE: LazyLock<Module> = LazyLock::new(|| instrumented_filter("retry-policy"));
+
+/// By how much the number of instructions may differ from what is written here.
+const TOLERANCE_PERCENT: u64 = 5;
+
+struct Path {
+    name: &'static str,
+    policy: &'static str,
+    host_calls: &'static [(&'static str, u64)],
+    instructions: u64,
+}
+
+const PATHS: [Path; 4] = [
+    Path {
+        name: "by way of the router",
+        policy: "",
+        host_calls: &[
+            ("clock_time_get", 1),
+            ("proxy_get_header_map_pairs", 1),
+            ("proxy_get_metric", 2),
+            ("proxy_get_property", 2),
+            ("proxy_increment_metric", 1),
+            ("proxy_record_metric", 1),
+            ("proxy_replace_header_map_value", 3),
+        ],
+        instructions: 5_941,
+    },
+    Path {
+        name: "by replay",
+        policy: r#", "via": "replay", "rewrite": {}"#,
+        host_calls: &[
+            ("clock_time_get", 1),
+            ("proxy_get_header_map_pairs", 1),
+            ("proxy_get_header_map_value", 1),
+            ("proxy_increment_metric", 1),
+            ("proxy_record_metric", 1),
+            ("proxy_replace_header_map_value", 1),
+        ],
+        instructions: 5_391,
+    },
+    Path {
+        name: "by replay, routes learnt",
+        policy: r#", "backoff": {}"#,
+        host_calls: &[
+            ("clock_time_get", 2),
+            ("proxy_get_header_map_pairs", 1),
+            ("proxy_get_header_map_value", 1),
+            ("proxy_increment_metric", 1),
+            ("proxy_record_metric", 1),
+            ("proxy_replace_header_map_value", 1),
+        ],
+        instructions: 5_486,
+    },
+    Path {
+        name: "no policy matches",
+        policy: r#", "match": {"path": {"prefix": "/api/"}}"#,
+        host_calls: &[("proxy_get_header_map_pairs", 1)],
+        instructions: 4_036,
+    },
+];
+
+impl Path {
+    fn measure(&self) -> Cost {
+        let configuration = format!(r#"{{"policies": [{{"name": "a"{}}}]}}"#, self.policy);
+        let workers = Workers::start(&MODULE, 1, &configuration);
+        let get = || {
+            let stream = workers.roots[0].stream();
+            stream.set_property(&["upstream", "address"], "127.0.0.1:9000");
+            stream.set_property(&["upstream", "request_attempt_count"], 1_u64.to_le_bytes());
+            stream
+                .request_headers(
+                    &[(":method", "GET"), (":path", "/"), (":authority", "service.example")],
+                    true,
+                )
+                .unwrap();
+            stream
+        };
+        (0..2).for_each(|_| _ = whole_cost(&get()));
+        whole_cost(&get())
+    }
+
+    fn allows(&self, cost: &Cost) -> bool {
+        let instructions = cost.instructions.unwrap();
+        cost.host_calls.iter().map(|(name, count)| (*name, *count)).eq(self.host_calls.iter().copied())
+            && instructions.abs_diff(self.instructions) * 100 <= self.instructions * TOLERANCE_PERCENT
+    }
+}
+
+/// The numbers as they stand in the table above.
+fn as_written(name: &str, cost: &Cost) -> String {
+    let mut text = format!("{name}:\n        host_calls: &[\n");
+    for (name, count) in &cost.host_calls {
+        writeln!(text, "            ({name:?}, {count}),").unwrap();
+    }
+    writeln!(text, "        ],\n        instructions: {},", cost.instructions.unwrap()).unwrap();
+    text
+}
+
+#[test]
+fn every_path_costs_what_is_written_here() {
+    let measured = PATHS.iter().map(|path| (path, path.measure()));
+    let other: Vec<_> = measured.filter(|(path, cost)| !path.allows(cost)).collect();
+    let text: Vec<String> = other.iter().map(|(path, cost)| as_written(path.name, cost)).collect();
+    assert!(text.is_empty(), "the cost has changed; think, then write down:\n{}", text.join("\n"));
+}
