@@ -26,7 +26,7 @@ use std::time::Duration;
 
 pub use arrivals::arrivals;
 pub use scenarios::{Baseline, Scenario, Settings};
-pub use table::Row;
+pub use table::{Bound, Measure, Row, Unit};
 pub use tally::{Tally, Window};
 pub use trial::{Event, Observed, Sample, Traffic, Trial, capacity};
 pub use ways::Way;

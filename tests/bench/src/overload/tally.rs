@@ -37,6 +37,11 @@ impl Window {
     pub fn seconds(from: f64, to: f64) -> Self {
         Self { from: Duration::from_secs_f64(from), to: Duration::from_secs_f64(to) }
     }
+
+    /// Whether a moment lies in it.
+    pub fn contains(&self, at: Duration) -> bool {
+        (self.from..self.to).contains(&at)
+    }
 }
 
 impl Tally {
@@ -48,7 +53,7 @@ impl Tally {
         let micros = Histogram::new_with_bounds(1, 60_000_000, 3).expect("bounds of a histogram");
         let time = window.to - window.from;
         let mut tally = Self { offered: 0, good: 0, refused: 0, lost: 0, micros, time };
-        for one in all.iter().filter(|one| one.due >= window.from && one.due < window.to && wanted(one)) {
+        for one in all.iter().filter(|one| window.contains(one.due) && wanted(one)) {
             tally.offered += 1;
             match one.status {
                 Some(200) if one.latency <= PATIENCE => tally.good += 1,
