@@ -129,12 +129,13 @@ async fn critical(way: Way, settings: &Settings, baseline: Baseline) -> Result<V
     let window = Window { from: WARM_UP, to: WARM_UP + settings.time };
     let seed = settings.seed;
     let is_critical = move |number| drawn(number, seed, 10) == 0;
-    let traffic = Traffic {
-        due: arrivals(baseline.capacity * 4.0, window.to, seed).into(),
-        each: Arc::new(move |number, request: Request| {
-            if is_critical(number) { request.header("x-priority", "critical") } else { request }
-        }),
-    };
+    let traffic =
+        Traffic {
+            due: arrivals(baseline.capacity * 4.0, window.to, seed).into(),
+            each: Arc::new(move |number, request: Request| {
+                if is_critical(number) { request.header("x-priority", "critical") } else { request }
+            }),
+        };
     let trial = Trial::run(way, traffic, &[]).await?;
     let tally = Tally::of(&trial.observed, window, |one| is_critical(one.number));
     let all = Tally::of(&trial.observed, window, |_| true);
@@ -229,7 +230,7 @@ async fn cache(way: Way, settings: &Settings, baseline: Baseline) -> Result<Vec<
     let window = Window { from: WARM_UP, to: WARM_UP + settings.time };
     let seed = settings.seed;
     let alone = Trial::run(way, plain(baseline.capacity * MISSES, window.to, seed), &[]).await?;
-    trial_tell_all(&alone, way, "misses alone", window);
+    alone.tell(way, "misses alone", window, &Tally::of(&alone.observed, window, |_| true));
     let is_miss = move |number| drawn(number, seed, 10) == 0;
     let traffic = Traffic {
         due: arrivals(baseline.capacity * MISSES * 10.0, window.to, seed).into(),
@@ -244,12 +245,20 @@ async fn cache(way: Way, settings: &Settings, baseline: Baseline) -> Result<Vec<
     let hits = Tally::of(&trial.observed, window, |one| !is_miss(one.number));
     trial.tell(way, "misses", window, &misses);
     trial.tell(way, "hits", window, &hits);
-    let mut measures = vec![Measure::new(
-        "behind a cache with 90% hits, misses at 1.2x: goodput of misses of capacity",
-        misses.goodput() / baseline.capacity,
-        Unit::Percent,
-        None,
-    )];
+    let mut measures = vec![
+        Measure::new(
+            "behind a cache with 90% hits, misses at 1.2x: goodput of misses of capacity",
+            misses.goodput() / baseline.capacity,
+            Unit::Percent,
+            None,
+        ),
+        Measure::new(
+            "behind a cache with 90% hits, misses at 1.2x: hits answered",
+            hits.success(),
+            Unit::Percent,
+            None,
+        ),
+    ];
     if let (Some(with), Some(without)) = (trial.limit(window), alone.limit(window)) {
         measures.push(Measure::new(
             "behind a cache with 90% hits: limit, of the limit without cache",
@@ -259,10 +268,6 @@ async fn cache(way: Way, settings: &Settings, baseline: Baseline) -> Result<Vec<
         ));
     }
     Ok(measures)
-}
-
-fn trial_tell_all(trial: &Trial, way: Way, what: &str, window: Window) {
-    trial.tell(way, what, window, &Tally::of(&trial.observed, window, |_| true));
 }
 
 fn plain(per_second: f64, time: Duration, seed: u64) -> Traffic {

@@ -56,6 +56,8 @@ impl Unit {
         match self {
             Self::Percent => format!("{:.1}%", value * 100.0),
             Self::FinePercent => format!("{:.2}%", value * 100.0),
+            // Nobody was answered.
+            Self::Millis if value <= 0.0 => "-".to_owned(),
             Self::Millis => format!("{value:.0} ms"),
             Self::Count => format!("{value:.0}"),
         }

@@ -32,7 +32,7 @@ impl Way {
         match self {
             Self::Nothing => "no protection",
             Self::AdaptiveConcurrency => "Envoy adaptive_concurrency",
-            Self::AdaptiveConcurrencyFixed => "the same, minimum RTT set by hand",
+            Self::AdaptiveConcurrencyFixed => "Envoy adaptive_concurrency, minimum RTT by hand",
             Self::AdmissionControl => "Envoy admission_control",
             Self::Ballast => "Ballast load shedding",
         }
@@ -132,7 +132,7 @@ const ADMISSION_CONTROL: &str = r#"                  - name: envoy.filters.http.
                       "@type": type.googleapis.com/envoy.extensions.filters.http.admission_control.v3.AdmissionControl
                       enabled: { default_value: true, runtime_key: admission_control.enabled }
                       sampling_window: 30s
-                      success_criteria: { http_criteria: {}, grpc_criteria: {} }
+                      success_criteria: { http_criteria: { http_success_status: [{ start: 100, end: 500 }] }, grpc_criteria: { grpc_success_status: [0] } }
 "#;
 
 /// Load shedding with its defaults, and where the requests of the trial say their priority and tenant.

@@ -255,7 +255,11 @@ impl Worker {
             let answer = connection.send(&mut sender, &request).await;
             let latency = begun.elapsed();
             if let Some(observe) = &self.load.observe {
-                observe(Outcome { number, status: answer.as_ref().ok().map(|answer| answer.status), latency });
+                observe(Outcome {
+                    number,
+                    status: answer.as_ref().ok().map(|answer| answer.status),
+                    latency,
+                });
             }
             match answer {
                 Ok(response) => report.answer(response.status, latency),
