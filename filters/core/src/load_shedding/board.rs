@@ -33,7 +33,11 @@ const STALE_WINDOW: Duration = Duration::from_secs(5);
 /// What counts of the past is multiplied by this at each look.
 const FADE: f64 = 0.75;
 /// So much may be refused at the limit before the gate has a part in it.
-const TOLERATED: f64 = 0.05;
+const TOLERATED: f64 = 0.10;
+/// From this share of refused requests on who waits is hurried.
+const OVERLOADED: f64 = 0.15;
+/// Below this load there is room that the gate must not keep empty.
+const ROOM: f64 = 0.75;
 /// The part of the excess that the gate takes; the rest is the queue's.
 const PART_OF_GATE: f64 = 0.8;
 /// How fast an upstream's own signal closes the gate: for each look, in proportion to how far it is over.
@@ -165,7 +169,7 @@ impl Board {
 
     /// Whether more comes than there is room for.
     pub fn is_overloaded(&self) -> bool {
-        self.refused_share() > TOLERATED
+        self.refused_share() > OVERLOADED
     }
 
     /// The gate as things are.
@@ -244,6 +248,10 @@ impl Board {
         // An upstream that says it is overloaded is, whatever the limit is.
         let load = if self.signal_excess > 0.0 { self.load.max(settings.thresholds.high) } else { self.load };
         self.level = self.level.look(&settings.thresholds, load, now);
+        if seen < ROOM {
+            // What was refused lately is no reason to refuse more.
+            self.refused /= 2.0;
+        }
         for _ in 0..looks {
             self.arrived *= FADE;
             self.refused *= FADE;

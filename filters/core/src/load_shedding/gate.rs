@@ -15,6 +15,7 @@
 use super::Reason;
 use super::fairness::Sketch;
 use super::priority::Mix;
+use super::queue::Standing;
 use crate::random::Random;
 
 /// By what requests are told apart when some must go.
@@ -78,10 +79,14 @@ impl Gate {
         self.excess <= 0.0
     }
 
-    /// Whether a caller of this class that has come so often is over its share.
-    pub fn is_over_share(&self, class: u8, came: Option<u16>) -> bool {
+    /// Where a request of this class stands whose caller has come so often, where that is known.
+    pub fn standing(&self, class: u8, came: Option<u16>) -> Standing {
         let share = self.fair_share.get(usize::from(class)).copied().unwrap_or(f64::INFINITY);
-        came.is_some_and(|came| f64::from(came) > share)
+        match came {
+            Some(came) if share.is_finite() && f64::from(came) > share => Standing::OverShare,
+            Some(_) if share.is_finite() => Standing::Favoured,
+            _ => Standing::Normal,
+        }
     }
 
     /// Why a request must go, if it must. `came`: how often its caller has come lately, where that is known.
@@ -167,10 +172,20 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_stands_where_its_share_puts_it() {
+        let gate = Gate::new(Strategy::Fair, 0.5, &mix(), &callers());
+        for (came, expected) in
+            [(None, Standing::Normal), (Some(99), Standing::Favoured), (Some(101), Standing::OverShare)]
+        {
+            assert_eq!(gate.standing(2, came), expected, "{came:?}");
+        }
+    }
+
+    #[test]
     fn an_open_gate_turns_nobody_away() {
         let gate = Gate::new(Strategy::Adaptive, 0.0, &mix(), &callers());
         assert!(gate.is_open());
         assert_eq!(gate.turns_away(3, Some(u16::MAX), &mut Fixed(0)), None);
-        assert!(!gate.is_over_share(3, Some(u16::MAX)));
+        assert_eq!(gate.standing(3, Some(u16::MAX)), Standing::Normal);
     }
 }

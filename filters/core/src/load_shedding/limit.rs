@@ -60,6 +60,8 @@ pub struct Window {
     pub most_in_flight: f64,
     /// Whether enough were dropped to say that there was too much.
     pub dropped: bool,
+    /// Which share was dropped, 0 to 1.
+    pub drop_share: f64,
 }
 
 impl Window {
@@ -76,12 +78,13 @@ impl Window {
             in_flight: samples.mean_in_flight(),
             most_in_flight: f64::from(samples.most_in_flight()),
             dropped: drops >= DROPS_OF_A_WINDOW,
+            drop_share: drops,
         })
     }
 
     /// Whether the traffic used so little of the limit that it says nothing about more.
     pub fn is_app_limited(&self, limit: f64) -> bool {
-        self.most_in_flight * 2.0 < limit
+        self.in_flight * 2.0 < limit
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! # How
 //!
-//! The important go first; among equals those under their fair share; then by age: the oldest first, or under overload with
+//! The important go first; among equals those who are favoured, then those not over their fair share; then by age: the oldest first, or under overload with
 //! `adaptive_lifo` the newest, who is most likely still wanted. How long somebody may wait follows CoDel (Nichols and Jacobson,
-//! 2012, in the form that Facebook's folly gave it): while the queue never got short for an interval, twice the target and no
-//! longer; otherwise `max_wait`.
+//! 2012, in the form that Facebook's folly gave it): under overload twice the target; while the queue never got short for an
+//! interval ten times the target; otherwise, and for the favoured always, `max_wait`.
 
 use crate::time::MonoTime;
 use core::time::Duration;
@@ -44,8 +44,20 @@ pub struct Settings {
 pub struct Rank {
     /// The number of its class, zero being the most important.
     pub class: u8,
-    /// Whether its caller has had more than a fair share.
-    pub over_share: bool,
+    /// Where it stands within its class.
+    pub standing: Standing,
+}
+
+/// Where a request stands within its class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Standing {
+    /// It is of the most important class, or some must go and its caller has had less than a fair share.
+    Favoured,
+    /// Nothing is known against it.
+    #[default]
+    Normal,
+    /// Its caller has had more than a fair share.
+    OverShare,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +119,7 @@ impl<T: Copy + Eq> Queue<T> {
         let newest_first = match self.settings.order {
             Order::Fifo => false,
             Order::Lifo => true,
-            Order::AdaptiveLifo => overloaded || self.codel.standing,
+            Order::AdaptiveLifo => overloaded,
         };
         let mut entry = self.lines.first_entry()?;
         let rank = *entry.key();
@@ -156,9 +168,10 @@ impl<T: Copy + Eq> Queue<T> {
     /// Takes out who has waited too long.
     pub fn expired(&mut self, now: MonoTime, overloaded: bool) -> Vec<(T, Rank, Duration)> {
         self.observe(now);
-        let most = self.most_wait(overloaded);
+        let hurried = self.most_wait(overloaded);
         let mut expired = Vec::new();
         for (rank, line) in &mut self.lines {
+            let most = if rank.standing == Standing::Favoured { self.settings.max_wait } else { hurried };
             while let Some(first) = line.front().filter(|first| now.since(first.since) >= most) {
                 expired.push((first.ticket, *rank, now.since(first.since)));
                 line.pop_front();
@@ -174,9 +187,12 @@ impl<T: Copy + Eq> Queue<T> {
 
     /// How long a request may wait as things are.
     pub fn most_wait(&self, overloaded: bool) -> Duration {
-        let hurried = overloaded || self.codel.standing;
-        let short = self.settings.target_delay.saturating_mul(2);
-        if hurried { short.min(self.settings.max_wait) } else { self.settings.max_wait }
+        let targets = match (overloaded, self.codel.standing) {
+            (true, _) => 2,
+            (false, true) => 10,
+            (false, false) => return self.settings.max_wait,
+        };
+        self.settings.target_delay.saturating_mul(targets).min(self.settings.max_wait)
     }
 
     fn observe(&mut self, now: MonoTime) {

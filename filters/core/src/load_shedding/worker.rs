@@ -7,8 +7,9 @@
 //! allowed, however many workers race. Everything else is in the worker's memory: the limit and the gate of its last
 //! [`learn`](Worker::learn), and what it has seen for its next [`report`](Worker::report).
 //!
-//! The most important class may go over an adaptive limit by half of it: the limit is an estimate, and who comes last
-//! to be shed must not wait for others to end. A fixed limit holds for everybody.
+//! The most important class may go over an adaptive limit by all of it, and callers that have had less than their fair share
+//! by half of it: the limit is an estimate, and who is the last to be shed must not wait for others to end. What goes over it
+//! is in flight all the same, so the others have so much less. A fixed limit holds for everybody.
 //!
 //! # Limits
 //!
@@ -19,7 +20,7 @@ use super::Reason;
 use super::board::{Board, Report};
 use super::gate::Gate;
 use super::limit::Algorithm;
-use super::queue::{Queue, Rank};
+use super::queue::{Queue, Rank, Standing};
 use super::settings::Settings;
 use crate::random::Random;
 use crate::slots::Fingerprint;
@@ -29,6 +30,9 @@ use std::rc::Rc;
 
 /// More samples than these from one worker between two reports tell nothing new.
 const MOST_SAMPLES: u32 = 100;
+
+/// A client that leaves after so many times the latency of an idle upstream has given up.
+const GIVEN_UP: f64 = 4.0;
 
 /// Counts that all workers share. Adding is atomic.
 pub trait Counters {
@@ -110,6 +114,8 @@ pub struct Worker<T> {
     held: u32,
     /// What was last seen in flight, over all workers.
     last_seen: u32,
+    /// The latency of an idle upstream in nanoseconds, where it is known.
+    floor: Option<f64>,
 }
 
 impl<T: Copy + Eq> Worker<T> {
@@ -126,6 +132,7 @@ impl<T: Copy + Eq> Worker<T> {
             report: Report::new(&settings),
             held: 0,
             last_seen: 0,
+            floor: None,
             settings,
         };
         worker.learn(&board);
@@ -184,15 +191,21 @@ impl<T: Copy + Eq> Worker<T> {
             return (Verdict::Refuse(reason), None);
         }
         self.report.arrived = self.report.arrived.saturating_add(1);
-        let by_class = self.settings.strategy.by_class();
-        let rank = Rank {
-            class: if by_class { arrival.class } else { 0 },
-            over_share: self.gate.is_over_share(arrival.class, came),
-        };
+        let rank = self.rank(arrival.class, came);
         if let Some(in_flight) = self.try_enter(rank, counters) {
             return (Verdict::Enter(in_flight), None);
         }
         self.wait(rank, arrival.class, ticket, counters, now)
+    }
+
+    fn rank(&self, class: u8, came: Option<u16>) -> Rank {
+        let by_class = self.settings.strategy.by_class();
+        let standing = if by_class && class == 0 && self.settings.classes > 1 {
+            Standing::Favoured
+        } else {
+            self.gate.standing(class, came)
+        };
+        Rank { class: if by_class { class } else { 0 }, standing }
     }
 
     /// Goes on at once, if there is room and nobody who waits comes first.
@@ -202,8 +215,8 @@ impl<T: Copy + Eq> Worker<T> {
         }
         let in_flight = self.enter(rank, counters)?;
         let plenty = in_flight.saturating_mul(2) < self.allowed;
-        let privileged = rank.class == 0 && self.settings.strategy.by_class() && self.settings.classes > 1;
-        if !plenty && !privileged && counters.queued() > u32::try_from(self.queue.len()).unwrap_or(u32::MAX) {
+        let favoured = rank.standing == Standing::Favoured;
+        if !plenty && !favoured && counters.queued() > u32::try_from(self.queue.len()).unwrap_or(u32::MAX) {
             // Somebody waits at another worker: the room is theirs first.
             self.leave(counters);
             return None;
@@ -231,11 +244,12 @@ impl<T: Copy + Eq> Worker<T> {
     }
 
     fn allowed_for(&self, rank: Rank) -> u32 {
-        let privileged = rank.class == 0
-            && self.settings.classes > 1
-            && self.settings.strategy.by_class()
-            && self.settings.limit.algorithm != Algorithm::Fixed;
-        if privileged { self.allowed.saturating_add(self.allowed.div_ceil(2)) } else { self.allowed }
+        if rank.standing != Standing::Favoured || self.settings.limit.algorithm == Algorithm::Fixed {
+            return self.allowed;
+        }
+        let most_important = rank.class == 0 && self.settings.strategy.by_class();
+        let more = if most_important { self.allowed } else { self.allowed.div_ceil(2) };
+        self.allowed.saturating_add(more)
     }
 
     fn wait(
@@ -336,6 +350,14 @@ impl<T: Copy + Eq> Worker<T> {
         self.report.samples.success(latency, in_flight);
     }
 
+    /// A client has left before the upstream answered. Who left at once says nothing; who had to wait for longer than is
+    /// normal says that there was too much.
+    pub fn client_left(&mut self, latency: Duration, in_flight: u32) {
+        if self.floor.is_some_and(|floor| latency.as_nanos() as f64 > GIVEN_UP * floor) {
+            self.report.samples.drop(in_flight);
+        }
+    }
+
     /// The upstream has dropped a request.
     pub fn dropped(&mut self, in_flight: u32) {
         self.report.samples.drop(in_flight);
@@ -379,6 +401,7 @@ impl<T: Copy + Eq> Worker<T> {
         self.allowed = board.allowed(&self.settings);
         self.gate = board.gate(&self.settings);
         self.overloaded = board.is_overloaded();
+        self.floor = board.floor();
         self.admission_odds = board.admission_odds(&self.settings);
         if self.settings.strategy.by_caller() {
             self.callers.clone_from(board.callers());

@@ -28,8 +28,8 @@ const SMOOTHING_UP: f64 = 0.2;
 const SMOOTHING_DOWN: f64 = 0.5;
 /// The least gradient.
 const STEEPEST: f64 = 0.5;
-/// What a limit keeps of itself after drops.
-const BACKOFF: f64 = 0.9;
+/// What part of the dropped share a limit gives up.
+const BACKOFF: f64 = 0.5;
 /// How much of a lower latency the floor takes over: one window is not proof.
 const FLOOR_FALLS: f64 = 0.3;
 /// How much of a higher one where no queue can be the cause.
@@ -46,6 +46,8 @@ const DIP: f64 = 0.8;
 const DIP_EVERY: u8 = 24;
 /// Windows until the next dip after one that has shown a queue.
 const DIP_AGAIN: u8 = 6;
+/// Windows until the next dip when the floor was guessed.
+const DIP_SOON: u8 = 2;
 /// A throughput that is so much of the former is the same.
 const SAME_THROUGHPUT: f64 = 0.96;
 /// One that is so little of the former has fallen.
@@ -114,8 +116,12 @@ impl Gradient2 {
         window: &Window,
         settings: &Settings,
     ) -> (f64, Memory) {
+        if window.dropped {
+            memory.before_dip = 0.0;
+            return (limit * (1.0 - BACKOFF * window.drop_share), memory);
+        }
         if window.latency <= 0.0 || window.in_flight <= 0.0 {
-            return (if window.dropped { limit * BACKOFF } else { limit }, memory);
+            return (limit, memory);
         }
         if memory.floor <= 0.0 {
             memory.floor = window.latency;
@@ -124,9 +130,6 @@ impl Gradient2 {
         if memory.dips() {
             memory.after_dip(throughput, window);
             return (limit, memory);
-        }
-        if window.dropped {
-            return (limit * BACKOFF, memory);
         }
         let restored = self.move_floor(limit, &mut memory, window, throughput);
         memory.best = (memory.best * BEST_FADES).max(throughput);
@@ -157,6 +160,8 @@ impl Gradient2 {
             memory.floor = (memory.floor * memory.best / throughput).min(latency);
             memory.best = throughput;
             memory.congested_at = (0.0, 0.0);
+            // That was a guess, which a dip will prove.
+            memory.until_dip = memory.until_dip.min(DIP_SOON);
             return 0.0;
         }
         let (in_flight_before, latency_before) = memory.congested_at;

@@ -15,7 +15,7 @@ const fn queue(order: Order) -> Queue<u32> {
 }
 
 const fn rank(class: u8, over_share: bool) -> Rank {
-    Rank { class, over_share }
+    Rank { class, standing: if over_share { Standing::OverShare } else { Standing::Normal } }
 }
 
 fn served(queue: &mut Queue<u32>, now: MonoTime, overloaded: bool) -> Vec<u32> {
@@ -59,10 +59,10 @@ fn a_queue_that_stands_gives_less_time_and_one_that_got_short_gives_all() {
         queue.join(u32::try_from(now).unwrap(), Rank::default(), at(now));
         queue.next(at(now), false);
     }
-    assert_eq!(queue.most_wait(false), ms(10));
-    assert!(!queue.expired(at(1_320), false).is_empty());
-    served(&mut queue, at(1_321), false);
-    queue.join(0, Rank::default(), at(1_327));
+    assert_eq!(queue.most_wait(false), ms(50));
+    assert!(!queue.expired(at(1_360), false).is_empty());
+    served(&mut queue, at(1_361), false);
+    queue.join(0, Rank::default(), at(1_367));
     assert_eq!(queue.most_wait(false), ms(200), "for longer than the target nobody has waited");
 }
 
@@ -74,7 +74,10 @@ fn who_has_waited_too_long_is_taken_out_and_nobody_else() {
     assert!(queue.expired(at(199), false).is_empty());
     assert_eq!(queue.expired(at(200), false), [(1, rank(1, false), ms(200))]);
     assert_eq!((queue.len(), queue.best_rank()), (1, Some(rank(0, false))));
+    let favoured = Rank { class: 0, standing: Standing::Favoured };
+    queue.join(3, favoured, at(150));
     assert_eq!(queue.expired(at(200), true), [(2, rank(0, false), ms(150))]);
+    assert_eq!(queue.expired(at(350), true), [(3, favoured, ms(200))]);
 }
 
 #[test]
