@@ -211,6 +211,11 @@ impl Config {
 }
 
 impl Priority {
+    /// The class of requests that name none.
+    pub const fn default_class(&self) -> u8 {
+        self.default
+    }
+
     fn class(&self, request: &impl Request) -> u8 {
         for source in &self.sources {
             let value = match source {

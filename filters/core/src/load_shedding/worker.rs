@@ -28,8 +28,8 @@ use crate::time::MonoTime;
 use core::time::Duration;
 use std::rc::Rc;
 
-/// More samples than these from one worker between two reports tell nothing new.
-const MOST_SAMPLES: u32 = 100;
+/// More answers than these at one worker between two reports tell nothing new.
+const MOST_LOOKS: u32 = 100;
 
 /// A client that leaves after so many times the latency of an idle upstream has given up.
 const GIVEN_UP: f64 = 4.0;
@@ -116,6 +116,8 @@ pub struct Worker<T> {
     last_seen: u32,
     /// The latency of an idle upstream in nanoseconds, where it is known.
     floor: Option<f64>,
+    /// How many answers were looked at since the last report.
+    looks: u32,
 }
 
 impl<T: Copy + Eq> Worker<T> {
@@ -133,6 +135,7 @@ impl<T: Copy + Eq> Worker<T> {
             held: 0,
             last_seen: 0,
             floor: None,
+            looks: 0,
             settings,
         };
         worker.learn(&board);
@@ -340,9 +343,29 @@ impl<T: Copy + Eq> Worker<T> {
         waited
     }
 
-    /// Whether a sample of another request would tell something new.
-    pub const fn wants_samples(&self) -> bool {
-        self.report.samples.total() < MOST_SAMPLES
+    /// Whether another answer is worth a look: it may tell something new.
+    pub const fn wants_a_look(&mut self) -> bool {
+        let wanted = self.looks < MOST_LOOKS;
+        if wanted {
+            self.looks += 1;
+        }
+        wanted
+    }
+
+    /// A request goes on whatever is in flight; so many are with it.
+    pub fn enter_anyway(&mut self, counters: &impl Counters) -> u32 {
+        counters.add_in_flight(1);
+        self.last_seen = counters.in_flight();
+        self.held = self.held.saturating_add(1);
+        self.report.samples.saw(self.last_seen);
+        self.last_seen
+    }
+
+    /// The upstream has answered with an error. One that came fast says nothing about how fast it works.
+    pub fn erred(&mut self, latency: Duration, in_flight: u32) {
+        if self.floor.is_some_and(|floor| latency.as_nanos() as f64 > floor) {
+            self.report.samples.success(latency, in_flight);
+        }
     }
 
     /// The upstream has answered a request that went on as the `in_flight`th.
@@ -386,6 +409,7 @@ impl<T: Copy + Eq> Worker<T> {
         report.in_flight = counters.in_flight();
         report.queued = counters.queued();
         self.last_seen = report.in_flight;
+        self.looks = 0;
         report
     }
 

@@ -277,7 +277,7 @@ impl<'a> Simulation<'a> {
         self.requests[number as usize].done = true;
         let latency = Duration::from_nanos(((self.now - entered) * 1e6) as u64);
         let worker = &mut self.workers[request.worker];
-        if worker.wants_samples() {
+        if worker.wants_a_look() {
             worker.sample(latency, in_flight);
         }
         self.release(request.worker);
