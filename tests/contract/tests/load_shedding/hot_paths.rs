@@ -39,8 +39,8 @@ const PATHS: [Path; 5] = [
         before: 150,
         held: 0,
         status: 200,
-        host_calls: &[],
-        instructions: 0,
+        host_calls: &[("clock_time_get", 1), ("proxy_get_metric", 1), ("proxy_increment_metric", 4)],
+        instructions: 2_791,
     },
     Path {
         name: "not contended, looked at",
@@ -48,8 +48,8 @@ const PATHS: [Path; 5] = [
         before: 2,
         held: 0,
         status: 200,
-        host_calls: &[],
-        instructions: 0,
+        host_calls: &[("clock_time_get", 2), ("proxy_get_header_map_pairs", 1), ("proxy_get_metric", 1), ("proxy_get_property", 1), ("proxy_increment_metric", 4)],
+        instructions: 4_867,
     },
     Path {
         name: "priorities and fairness, not contended",
@@ -57,8 +57,8 @@ const PATHS: [Path; 5] = [
         before: 150,
         held: 0,
         status: 200,
-        host_calls: &[],
-        instructions: 0,
+        host_calls: &[("clock_time_get", 1), ("proxy_get_metric", 1), ("proxy_increment_metric", 4)],
+        instructions: 2_808,
     },
     Path {
         name: "a bulkhead",
@@ -66,8 +66,8 @@ const PATHS: [Path; 5] = [
         before: 150,
         held: 0,
         status: 200,
-        host_calls: &[],
-        instructions: 0,
+        host_calls: &[("clock_time_get", 3), ("proxy_get_metric", 1), ("proxy_get_shared_data", 3), ("proxy_increment_metric", 4), ("proxy_set_shared_data", 2)],
+        instructions: 17_261,
     },
     Path {
         name: "refused",
@@ -75,8 +75,8 @@ const PATHS: [Path; 5] = [
         before: 2,
         held: 1,
         status: 503,
-        host_calls: &[],
-        instructions: 0,
+        host_calls: &[("clock_time_get", 1), ("proxy_get_header_map_pairs", 1), ("proxy_get_metric", 1), ("proxy_increment_metric", 5), ("proxy_send_local_response", 1), ("proxy_set_property", 1), ("random_get", 1)],
+        instructions: 17_436,
     },
 ];
 

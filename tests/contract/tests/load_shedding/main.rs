@@ -28,7 +28,10 @@ const A_TICK: Duration = Duration::from_millis(104);
 
 /// So many workers under a fixed limit, with more of the configuration.
 fn fixed(workers: usize, limit: u32, more: &str) -> Workers {
-    Workers::start(&MODULE, workers, &configuration(limit, more))
+    let workers = Workers::start(&MODULE, workers, &configuration(limit, more));
+    // All know of each other.
+    workers.host.advance(Duration::from_millis(1_100));
+    workers
 }
 
 fn configuration(limit: u32, more: &str) -> String {

@@ -137,7 +137,7 @@ fn wrong_configurations_are_refused_by_name() {
         (r#"{"levels": {"elevated": "99%", "high": "95%"}}"#, "levels: each level is at least the one before"),
         (r#"{"levels": {"high": "0.95"}}"#, "levels.high: `0.95` is not a percentage"),
         (r#"{"fairness": {"key": ["tenant"]}}"#, "fairness.key[0]: "),
-        (r#"{"stratgy": "fair"}"#, "unknown field `stratgy`"),
+        (r#"{"stratgy": "fair"}"#, "stratgy: unknown field `stratgy`"),
     ] {
         let host = ballast_wasm_host::Host::new();
         let vm = host.vm(&MODULE).unwrap();
