@@ -152,7 +152,7 @@ fn ballast() -> String {
                           "@type": type.googleapis.com/google.protobuf.StringValue
                           value: |
                             {
-                              "priority": { "by": [{ "header": "x-priority" }] },
+                              "priority": { "by": [{ "header": "x-priority", "trust": { "client_addresses": ["127.0.0.0/8"] } }] },
                               "fairness": { "key": [{ "header": "x-tenant" }] },
                               "queue": { "max_length": 100, "target_delay": "5ms", "max_wait": "200ms", "order": "adaptive_lifo" }
                             }
