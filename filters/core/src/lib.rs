@@ -27,6 +27,7 @@ pub mod config;
 pub mod http;
 pub mod key;
 pub mod lease;
+pub mod load_shedding;
 pub mod matching;
 pub mod parking;
 pub mod permits;

@@ -18,6 +18,11 @@ pub trait Random {
         u64::try_from(product >> 64).unwrap_or(0)
     }
 
+    /// A number in `0.0..1.0`.
+    fn unit(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     /// A span in `[Duration::ZERO, most)`; zero when `most` is zero. Spans above 584 years count as 584 years.
     fn span_below(&mut self, most: Duration) -> Duration {
         Duration::from_nanos(self.below(crate::time::nanos(most)))

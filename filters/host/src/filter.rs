@@ -185,6 +185,9 @@ pub trait Filter: Sized + 'static {
     /// A member has broadcast something. It is acknowledged once this returns, and comes once.
     fn on_message<H: Host>(&mut self, cx: &mut Cx<'_, H>, from: Member, payload: &[u8]) {}
 
+    /// Another member has [nudged](Cx::nudge) this root. One call may stand for several.
+    fn on_nudge<H: Host>(&mut self, cx: &mut Cx<'_, H>) {}
+
     /// What a broadcast of this root has come to.
     fn on_broadcast_done<H: Host>(&mut self, cx: &mut Cx<'_, H>, id: BroadcastId, outcome: &Outcome) {}
 

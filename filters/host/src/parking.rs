@@ -279,6 +279,9 @@ impl Parking {
                 self.wake(here, &name, true);
             }
         }
+        // Of counters named by keys of requests there may be many: those that nobody here is concerned with are known
+        // by the shared value alone.
+        self.counters.retain(|_, counter| !counter.is_idle());
     }
 
     fn expire<H: Host>(&mut self, here: &mut Here<'_, H>, name: &Rc<str>) {

@@ -184,6 +184,9 @@ impl<F: Filter> Root<F> {
                 // A sender without a queue is gone, and waits for nothing.
                 queues.send(cx.host, scope, from.slot, &ack);
             }
+            if core::mem::take(&mut cx.services.nudged_by_other) {
+                filter.on_nudge(cx);
+            }
             cx.services.settle(cx.host);
             while let Some((id, outcome)) = cx.services.bus.next_done() {
                 filter.on_broadcast_done(cx, id, &outcome);

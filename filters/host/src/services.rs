@@ -18,6 +18,9 @@ use ballast_core::vms::Member;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
+/// A wake-up that is for the filter and not for a permit, none of which is called this.
+const NUDGE: &[u8] = &[0];
+
 /// The shared mechanisms, as one root sees them.
 #[derive(Debug)]
 pub struct Services {
@@ -42,6 +45,8 @@ pub struct Services {
     tick_period: Duration,
     /// The own queue holds a message that says that there are errands.
     nudged: bool,
+    /// Another member has nudged the filter.
+    pub(crate) nudged_by_other: bool,
 }
 
 /// Something to do for a stream in a callback that may act on any.
@@ -68,6 +73,7 @@ impl Services {
             keep_reachable: false,
             tick_period: Duration::ZERO,
             nudged: false,
+            nudged_by_other: false,
         }
     }
 
@@ -133,11 +139,12 @@ impl Services {
     /// Empties the own queue up to the next message that the filter must see.
     pub(crate) fn next_message<H: Host>(cx: &mut Cx<'_, H>) -> Option<(Member, Vec<u8>, Vec<u8>)> {
         loop {
-            let Self { membership, queues, scope, parking, bus, nudged, .. } = cx.services;
+            let Self { membership, queues, scope, parking, bus, nudged, nudged_by_other, .. } = cx.services;
             let bytes = queues.receive(cx.host)?;
             let mut here = Here::find(cx.host, scope, queues, membership)?;
             match bus.receive(&mut here, &bytes) {
                 Ok(Message::Told { from, payload, ack }) => return Some((from, payload, ack)),
+                Ok(Message::Wake { permit }) if permit == NUDGE => *nudged_by_other = true,
                 Ok(Message::Wake { permit }) => {
                     *nudged &= !permit.is_empty();
                     parking.woken(&mut here, &permit);
@@ -185,6 +192,21 @@ impl<H: Host> Cx<'_, H> {
     pub fn stream(&mut self) -> Option<StreamId> {
         self.services.keep_reachable |= self.stream.is_some();
         self.stream.map(StreamId)
+    }
+
+    /// The number of the stream whose callback runs, without a promise that it can be found by it.
+    pub fn stream_number(&self) -> Option<StreamId> {
+        self.stream.map(StreamId)
+    }
+
+    /// Has [`crate::Filter::on_nudge`] come at another member, soon. Nothing says whether it did: who is not there is not
+    /// nudged.
+    pub fn nudge(&mut self, member: Member) {
+        let Services { membership, queues, scope, .. } = self.services;
+        if let Some(mut here) = Here::find(self.host, scope, queues, membership) {
+            let nudge = Outbox::new(here.me).wake(member, NUDGE);
+            here.send(member.slot, &nudge);
+        }
     }
 
     /// Has [`crate::Filter::on_wake`] come for a stream of this root, soon and not within this callback. A stream

@@ -1,4 +1,4 @@
-//! What the filters cost in a real Envoy.
+//! What the filters cost in a real Envoy; what they are good for under overload is in [`overload`].
 //!
 //! # Why CPU time
 //!
@@ -19,6 +19,7 @@
 )]
 
 mod cpu;
+pub mod overload;
 mod variants;
 
 pub use cpu::{Sampled, cpu_nanos, median, resident_bytes};

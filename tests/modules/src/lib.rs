@@ -6,7 +6,8 @@
 //!
 //! How: [`build`] compiles every plugin of the workspace in one `cargo build`, trims each and writes it to the
 //! place where [`filter_module`] and [`plugin_module`] look for it. [`instrument`] makes the copy of a module that
-//! counts its own instructions, for exact costs that do not depend on the engine that runs it.
+//! counts its own instructions, for exact costs that do not depend on the engine that runs it; [`with_trap`] one that
+//! dies on request.
 //!
 //! Limits: functions that a module's table refers to stay, since any of them may be called indirectly.
 
@@ -14,10 +15,12 @@ mod build;
 mod instrument;
 mod locate;
 mod section;
+mod trap;
 mod trim;
 
 pub use build::{BuildError, Built, build};
 pub use instrument::{InstrumentError, Instrumented, instrument};
 pub use locate::{MissingModule, filter_module, named_module, plugin_module, workspace_root};
 pub use section::drop_names;
+pub use trap::with_trap;
 pub use trim::{TrimError, trim};

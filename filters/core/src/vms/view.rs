@@ -30,6 +30,14 @@ impl View {
         (0..SLOTS).zip(&self.0).filter_map(|(number, slot)| slot.holder(number))
     }
 
+    /// The slots that have been held and are not now.
+    pub fn vacant(&self) -> impl Iterator<Item = u8> {
+        (0..SLOTS)
+            .zip(&self.0)
+            .filter(|(number, slot)| slot.holder(*number).is_none())
+            .map(|(number, _)| number)
+    }
+
     /// Whether somebody who was here in `earlier` is gone: what waits for others has a reason to look again.
     pub fn lost_somebody_since(&self, earlier: &Self) -> bool {
         earlier.members().any(|member| self.is_gone(member))

@@ -49,6 +49,11 @@ impl Counter {
         self.settle = (!self.line.is_empty()).then(|| stronger(self.settle, Because::LineChanged));
     }
 
+    /// Whether no stream of this root holds, waits for or owes anything.
+    pub(super) fn is_idle(&self) -> bool {
+        self.held == 0 && self.owed == 0 && self.settle.is_none() && self.line.is_empty()
+    }
+
     /// Adds what is held to the shared value again, if it has to be; `false`: that failed, and the shared value does
     /// not know of it.
     pub(super) fn readopted<H: Host>(&mut self, here: &mut Here<'_, H>, name: &Rc<str>) -> bool {

@@ -1,6 +1,7 @@
 //! The modules that ship, with what each may be.
 
 mod circuit_breaker;
+mod load_shedding;
 mod rate_limit;
 mod retry_policy;
 

@@ -104,6 +104,18 @@ impl Request {
         self
     }
 
+    /// Another path (and query) on the same host.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
+    pub fn path(mut self, path: &str) -> Self {
+        let mut parts = self.url.into_parts();
+        parts.path_and_query = Some(path.parse().expect("a path"));
+        self.url = Uri::from_parts(parts).expect("a URL");
+        self
+    }
+
     /// Sends this body.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {

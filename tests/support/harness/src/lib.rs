@@ -36,6 +36,6 @@ pub use config::{free_ports, missing_modules, with_ports};
 pub use envoy::Envoy;
 pub use error::StartError;
 pub use launch::{Ended, Launched, Mode, Spec};
-pub use load::{Amount, Load, Report};
+pub use load::{Amount, Load, Outcome, Report};
 pub use rundir::RunDir;
 pub use wait::eventually;

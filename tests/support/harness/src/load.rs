@@ -29,6 +29,18 @@ pub enum Amount {
 }
 
 type Prepare = dyn Fn(u64, Request) -> Request + Send + Sync;
+type Observe = dyn Fn(Outcome) + Send + Sync;
+
+/// What came of one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// The request's number, from 0.
+    pub number: u64,
+    /// The status of a complete answer.
+    pub status: Option<u16>,
+    /// From when the request was due to the end of its answer, or until it failed.
+    pub latency: Duration,
+}
 
 /// A load to be run.
 #[derive(Clone)]
@@ -37,6 +49,8 @@ pub struct Load {
     url: String,
     protocol: Protocol,
     prepare: Option<Arc<Prepare>>,
+    observe: Option<Arc<Observe>>,
+    schedule: Option<Arc<[Duration]>>,
     connections: usize,
     streams: usize,
     amount: Amount,
@@ -73,6 +87,8 @@ impl Load {
             url: url.to_owned(),
             protocol: Protocol::Http1,
             prepare: None,
+            observe: None,
+            schedule: None,
             connections: 1,
             streams: 1,
             amount: Amount::Requests(1_000),
@@ -84,6 +100,21 @@ impl Load {
     #[must_use]
     pub fn each(mut self, prepare: impl Fn(u64, Request) -> Request + Send + Sync + 'static) -> Self {
         self.prepare = Some(Arc::new(prepare));
+        self
+    }
+
+    /// Is told what came of each request, in the order of their ends.
+    #[must_use]
+    pub fn observe(mut self, observe: impl Fn(Outcome) + Send + Sync + 'static) -> Self {
+        self.observe = Some(Arc::new(observe));
+        self
+    }
+
+    /// Open loop: one request at each of these times after the load's begin, which are in ascending order, and no
+    /// others. There must be streams enough for all that are under way together.
+    #[must_use]
+    pub fn at(mut self, schedule: impl Into<Arc<[Duration]>>) -> Self {
+        self.schedule = Some(schedule.into());
         self
     }
 
@@ -221,8 +252,17 @@ impl Worker {
                 .prepare
                 .as_ref()
                 .map_or_else(|| request.clone(), |each| each(number, request.clone()));
-            match connection.send(&mut sender, &request).await {
-                Ok(response) => report.answer(response.status, begun.elapsed()),
+            let answer = connection.send(&mut sender, &request).await;
+            let latency = begun.elapsed();
+            if let Some(observe) = &self.load.observe {
+                observe(Outcome {
+                    number,
+                    status: answer.as_ref().ok().map(|answer| answer.status),
+                    latency,
+                });
+            }
+            match answer {
+                Ok(response) => report.answer(response.status, latency),
                 Err(error) => report.error(&error),
             }
         }
@@ -232,6 +272,10 @@ impl Worker {
     /// The next request's number and when it is due, until there are enough.
     fn take(&self) -> Option<(u64, Option<Instant>)> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if let Some(schedule) = &self.load.schedule {
+            let due = schedule.get(usize::try_from(number).ok()?)?;
+            return Some((number, Some(self.begin + *due)));
+        }
         let due = self.load.per_second.map(|rate| self.begin + Duration::from_secs_f64(number as f64 / rate));
         let enough = match self.load.amount {
             Amount::Requests(most) => number >= most,

@@ -7,7 +7,8 @@
     reason = "test support fails loudly"
 )]
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use ballast_harness::{ClientError, Connection, Load, Protocol, Request, eventually};
 use ballast_upstream::{Answer, Behaviour, Capacity, Queue, Reset, Upstream};
@@ -128,4 +129,28 @@ async fn an_open_loop_keeps_its_rate_and_counts_waiting_as_latency() {
     let report = Load::of(&upstream.url("/")).per_second(200.0).time(ms(250)).run().await.unwrap();
     assert_eq!(report.answers(), 50, "{report}");
     assert!(report.elapsed >= ms(240), "{report}");
+}
+
+#[tokio::test]
+async fn a_schedule_is_kept_to_and_each_request_is_observed_with_its_number() {
+    let upstream = Upstream::start();
+    upstream.script("/slow", Answer::ok().delay(ms(50)));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let observed = Arc::clone(&seen);
+    let begin = Instant::now();
+    let report = Load::of(&upstream.url("/slow"))
+        .http2(4)
+        .at([ms(0), ms(10), ms(10), ms(300)])
+        .each(|number, request| request.timeout(ms(if number == 2 { 1 } else { 20_000 })))
+        .observe(move |outcome| observed.lock().unwrap().push(outcome))
+        .run()
+        .await
+        .unwrap();
+    assert!(begin.elapsed() >= ms(350), "{:?}", begin.elapsed());
+    assert_eq!((report.status(200), report.errors), (3, 1), "{report}");
+    let mut seen = seen.lock().unwrap().clone();
+    seen.sort_by_key(|outcome| outcome.number);
+    let statuses: Vec<_> = seen.iter().map(|outcome| (outcome.number, outcome.status)).collect();
+    assert_eq!(statuses, [(0, Some(200)), (1, Some(200)), (2, None), (3, Some(200))]);
+    assert!(seen[0].latency >= ms(50) && seen[2].latency >= ms(1), "{seen:?}");
 }

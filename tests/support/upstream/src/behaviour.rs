@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::Answer;
+use crate::{Answer, Station};
 
 /// What a path does with its requests. An [`Answer`] alone is a behaviour too.
 #[derive(Clone, Debug)]
@@ -15,6 +15,7 @@ pub struct Behaviour {
     answer: Answer,
     interruptions: Vec<(When, Answer)>,
     capacity: Option<Capacity>,
+    station: Option<Station>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ pub enum Queue {
 
 impl From<Answer> for Behaviour {
     fn from(answer: Answer) -> Self {
-        Self { answer, interruptions: Vec::new(), capacity: None }
+        Self { answer, interruptions: Vec::new(), capacity: None, station: None }
     }
 }
 
@@ -98,6 +99,13 @@ impl Behaviour {
     #[must_use]
     pub fn capacity(mut self, capacity: Capacity) -> Self {
         self.capacity = Some(capacity);
+        self
+    }
+
+    /// Has its requests served by this station, before the answer's own delay.
+    #[must_use]
+    pub fn station(mut self, station: &Station) -> Self {
+        self.station = Some(station.clone());
         self
     }
 }
@@ -189,6 +197,9 @@ impl Script {
 
     /// Waits for a place, works for the service time, and says whether it could.
     pub(crate) async fn serve(&self) -> Result<Served, QueueFull> {
+        if let Some(station) = &self.behaviour.station {
+            station.serve().await;
+        }
         let Some(places) = &self.places else { return Ok(Served(None)) };
         let permit = match Arc::clone(&places.free).try_acquire_owned() {
             Ok(permit) => permit,

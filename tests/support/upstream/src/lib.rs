@@ -5,7 +5,8 @@
 //!
 //! How: [`Upstream::start`] serves HTTP/1.1 and HTTP/2 (prior knowledge) on one port of 127.0.0.1, in a thread of its
 //! own, until it is dropped. [`Upstream::script`] gives a path prefix a [`Behaviour`]: an [`Answer`], what interrupts
-//! it (every n-th request, the first n, while a [`Switch`] is on) and a [`Capacity`]. A request can ask for its own
+//! it (every n-th request, the first n, while a [`Switch`] is on) and a [`Capacity`] or a
+//! [`Station`]. A request can ask for its own
 //! answer with the header `x-upstream: status=503; delay=20ms` (see [`Answer::parse`]). Everything else gets an echo
 //! of itself as JSON. [`Upstream`] counts what arrived.
 //!
@@ -26,10 +27,12 @@ mod counts;
 mod parse;
 mod server;
 mod service;
+mod station;
 mod upstream;
 
 pub use answer::{Answer, Chunks, Reset};
 pub use behaviour::{Behaviour, Capacity, Queue, Switch};
 pub use counts::{Received, body_hash};
 pub use parse::InvalidAnswer;
+pub use station::Station;
 pub use upstream::{Upstream, UpstreamOptions};

@@ -13,7 +13,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use ballast_upstream::{
-    Answer, Behaviour, Capacity, Queue, Reset, Switch, Upstream, UpstreamOptions, body_hash,
+    Answer, Behaviour, Capacity, Queue, Reset, Station, Switch, Upstream, UpstreamOptions, body_hash,
 };
 
 use raw::{connect, get, get_with, http2, send, until};
@@ -144,6 +144,47 @@ fn capacity_serves_so_many_at_a_time_and_turns_away_whom_the_queue_cannot_hold()
     assert!(begin.elapsed() >= ms(750), "{:?}", begin.elapsed());
     assert_eq!(upstream.received_at("/c"), 7);
     assert!(upstream.most_in_flight_at("/c") >= 5);
+}
+
+#[test]
+fn a_station_works_on_what_it_received_whoever_is_still_there() {
+    let upstream = Upstream::start();
+    let station = Station::new(2, ms(300));
+    upstream.script("/s", Behaviour::always(Answer::ok()).station(&station));
+    let begin = Instant::now();
+    // Five come and leave: two are in service, three wait.
+    let mut clients: Vec<_> = (0..5).map(|_| connect(&upstream)).collect();
+    for client in &mut clients {
+        send(client, b"GET /s HTTP/1.1\r\nhost: a\r\n\r\n");
+    }
+    until(|| station.in_flight() == 5);
+    drop(clients);
+    assert!(get(&upstream, "/s").unwrap().starts_with("HTTP/1.1 200 "));
+    // The third round of two.
+    assert!(begin.elapsed() >= ms(900), "{:?}", begin.elapsed());
+    until(|| station.in_flight() == 0);
+    assert_eq!(station.served(), 6);
+}
+
+#[test]
+fn a_station_serves_as_many_as_its_service_time_says_and_the_service_time_can_change() {
+    let upstream = Upstream::start();
+    let station = Station::new(4, ms(5));
+    upstream.script("/s", Behaviour::always(Answer::ok()).station(&station));
+    let round = |requests: usize| {
+        let begin = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..requests / 8).for_each(|_| drop(get(&upstream, "/s").unwrap())));
+            }
+        });
+        begin.elapsed()
+    };
+    // 26 rounds of four, never faster.
+    assert!(round(104) >= ms(26 * 5));
+    station.set_service_time(ms(50));
+    assert!(round(24) >= ms(6 * 50));
+    assert_eq!(station.served(), 128);
 }
 
 #[test]

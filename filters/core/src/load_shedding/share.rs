@@ -1,0 +1,55 @@
+//! How a count that all workers add to survives the death of one.
+//!
+//! # Why
+//!
+//! A number in flight that is one atomic count costs next to nothing, but a VM that crashes never takes back what it added.
+//!
+//! # How
+//!
+//! Beside the total, each VM slot has a count of its own. Whoever changes the total changes the count of its slot by the same:
+//! the total is the sum of the slots' counts, always, but for a pair of changes under way. Two rules keep it right, each run
+//! on a tick, and each by moving a difference in both:
+//!
+//! - The owner of a slot knows how many it has, and makes the count of its slot say that.
+//! - One of the members makes the counts of slots that nobody holds say none.
+//!
+//! Neither needs to know what happened. Should two run at once and both move the same difference, the sum still holds, and the
+//! next tick moves the rest.
+//!
+//! # Limits
+//!
+//! What a crashed VM had is counted until its slot is declared dead. In the moment between a correction and its correction a
+//! count may be too low by what was moved twice.
+
+/// By how much the count of a slot and the total must change so that the slot says `actual`. `shown` is what it says, as the
+/// proxy keeps it: a number below zero wraps.
+pub const fn correction(actual: u32, shown: u64) -> i64 {
+    (actual as i64).wrapping_sub(shown.cast_signed())
+}
+
+/// A count as the proxy keeps it: below zero, for a moment, it is none.
+pub fn count(shown: u64) -> u32 {
+    u32::try_from(shown.cast_signed().max(0)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_correction_makes_the_slot_say_what_is() {
+        for (actual, shown) in [(0, 0), (3, 5), (5, 3), (0, 7), (2, u64::MAX), (0, u64::MAX - 3)] {
+            let corrected = shown.wrapping_add_signed(correction(actual, shown));
+            assert_eq!(corrected, u64::from(actual), "{shown}");
+        }
+    }
+
+    #[test]
+    fn below_zero_is_none() {
+        for (shown, expected) in [(0, 0), (7, 7), (u64::MAX, 0), (u64::MAX - 9, 0), (1 << 40, u32::MAX)] {
+            assert_eq!(count(shown), expected);
+        }
+    }
+}

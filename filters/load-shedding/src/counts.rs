@@ -1,0 +1,163 @@
+//! The counts that all workers add to: gauges of the proxy, which are atomic.
+
+use ballast_core::load_shedding::share::{correction, count};
+use ballast_core::load_shedding::worker::Counters;
+use ballast_core::vms::Member;
+use ballast_host::{Cx, Gauge, Host, StartError};
+use std::collections::BTreeMap;
+
+/// A total and the counts of the slots that it is made of.
+#[derive(Debug)]
+pub(crate) struct Count {
+    name: &'static str,
+    total: Gauge,
+    /// The gauge of the slot that is this root's.
+    mine: Option<Gauge>,
+    slots: BTreeMap<u8, Gauge>,
+}
+
+impl Count {
+    fn define<H: Host>(name: &'static str, cx: &Cx<'_, H>) -> Result<Self, StartError> {
+        Ok(Self { name, total: cx.gauge(name, &[])?, mine: None, slots: BTreeMap::new() })
+    }
+
+    /// The gauge of a slot. The names are those of at most 64 slots.
+    fn slot<H: Host>(&mut self, slot: u8, cx: &Cx<'_, H>) -> Option<Gauge> {
+        if let Some(known) = self.slots.get(&slot) {
+            return Some(*known);
+        }
+        let gauge = cx.gauge(&format!("{}_of_slot", self.name), &[("slot", &slot.to_string())]).ok()?;
+        self.slots.insert(slot, gauge);
+        Some(gauge)
+    }
+
+    fn add(&self, host: &impl Host, change: i64) {
+        self.total.add(host, change);
+        if let Some(mine) = self.mine {
+            mine.add(host, change);
+        }
+    }
+
+    fn read(&self, host: &impl Host) -> u32 {
+        count(self.total.value(host).unwrap_or(0))
+    }
+
+    /// Makes a slot's count say `actual`, and the total with it.
+    fn correct<H: Host>(&mut self, slot: u8, actual: u32, cx: &Cx<'_, H>) {
+        let Some(gauge) = self.slot(slot, cx) else { return };
+        let change = correction(actual, gauge.value(cx.host).unwrap_or(0));
+        gauge.add(cx.host, change);
+        self.total.add(cx.host, change);
+    }
+}
+
+/// What is in flight, and what waits.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    in_flight: Count,
+    queued: Count,
+    me: Option<Member>,
+}
+
+impl Counts {
+    pub(crate) fn define<H: Host>(cx: &Cx<'_, H>) -> Result<Self, StartError> {
+        let (in_flight, queued) = (Count::define("in_flight", cx)?, Count::define("queued", cx)?);
+        Ok(Self { in_flight, queued, me: None })
+    }
+
+    /// These counts, for the length of a callback.
+    pub(crate) const fn with<'a, H: Host>(&'a self, host: &'a H) -> With<'a, H> {
+        With { counts: self, host }
+    }
+
+    /// Counts under this identity from now on: first everything that this root has.
+    pub(crate) fn become_member<H: Host>(&mut self, held: u32, waiting: u32, cx: &mut Cx<'_, H>) {
+        let me = cx.member();
+        if me == self.me && me.is_some() {
+            return;
+        }
+        let before = self.me.take();
+        for (count, has) in [(&mut self.in_flight, held), (&mut self.queued, waiting)] {
+            // What was counted under the old identity is no longer; without one it was counted in the total alone.
+            match before {
+                Some(before) => count.correct(before.slot, 0, cx),
+                None => count.total.add(cx.host, -i64::from(has)),
+            }
+            count.mine = None;
+            match me {
+                Some(me) => {
+                    count.correct(me.slot, has, cx);
+                    count.mine = count.slot(me.slot, cx);
+                }
+                None => count.total.add(cx.host, i64::from(has)),
+            }
+        }
+        self.me = me;
+    }
+
+    /// Makes the own slot's counts say what this root has.
+    pub(crate) fn correct_mine<H: Host>(&mut self, held: u32, waiting: u32, cx: &Cx<'_, H>) {
+        if let Some(me) = self.me {
+            self.in_flight.correct(me.slot, held, cx);
+            self.queued.correct(me.slot, waiting, cx);
+        }
+    }
+
+    /// Makes the counts of slots that nobody holds say none. For one member at a time.
+    pub(crate) fn correct_vacant<H: Host>(&mut self, cx: &Cx<'_, H>) {
+        let view = cx.view().clone();
+        for slot in view.vacant() {
+            self.in_flight.correct(slot, 0, cx);
+            self.queued.correct(slot, 0, cx);
+        }
+    }
+
+    /// Another member with streams that wait, more likely one with many. `pick` is a number below a bound.
+    pub(crate) fn who_waits<H: Host>(
+        &mut self,
+        cx: &Cx<'_, H>,
+        pick: impl FnOnce(u64) -> u64,
+    ) -> Option<Member> {
+        let view = cx.view().clone();
+        let others: Vec<(Member, u64)> = view
+            .members()
+            .filter(|member| Some(*member) != self.me)
+            .filter_map(|member| {
+                let gauge = self.queued.slot(member.slot, cx)?;
+                Some((member, u64::from(count(gauge.value(cx.host)?))))
+            })
+            .collect();
+        let mut left = pick(others.iter().map(|(_, waiting)| waiting).sum());
+        others.into_iter().find_map(|(member, waiting)| {
+            if left < waiting {
+                return Some(member);
+            }
+            left -= waiting;
+            None
+        })
+    }
+}
+
+/// The counts with the proxy that keeps them.
+pub(crate) struct With<'a, H: Host> {
+    counts: &'a Counts,
+    host: &'a H,
+}
+
+impl<H: Host> Counters for With<'_, H> {
+    fn in_flight(&self) -> u32 {
+        self.counts.in_flight.read(self.host)
+    }
+
+    fn add_in_flight(&self, change: i64) {
+        self.counts.in_flight.add(self.host, change);
+    }
+
+    fn queued(&self) -> u32 {
+        self.counts.queued.read(self.host)
+    }
+
+    fn add_queued(&self, change: i64) {
+        self.counts.queued.add(self.host, change);
+    }
+}
