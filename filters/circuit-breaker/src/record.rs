@@ -43,22 +43,13 @@ impl CircuitBreaker {
             }
             return;
         }
-        self.raise(call.rule, cx);
         self.swap(&call, verdict, now, cx);
     }
 
     /// Gives back what a call holds of which nothing will be known.
     pub(crate) fn give_back<H: Host>(&mut self, call: Call, cx: &mut Cx<'_, H>) {
         if call.is_probe() {
-            self.raise(call.rule, cx);
             self.swap(&call, Verdict::Ignored, cx.host.now(), cx);
-        }
-    }
-
-    /// Says that something happened that can matter to whoever gathers successes.
-    fn raise<H: Host>(&self, number: usize, cx: &Cx<'_, H>) {
-        if let Some(gather) = self.rules.get(number).and_then(|state| state.gather.as_ref()) {
-            gather.events.add(cx.host, 1);
         }
     }
 
@@ -108,15 +99,27 @@ impl CircuitBreaker {
         if noted.put.evicted_live {
             state.metrics.evictions.add(cx.host, 1);
         }
-        if let Some(gather) = &mut state.gather {
+        let mut judge_again = false;
+        if let Some((gather, gathered)) = state.gather.as_mut().zip(gathered) {
             gather.known = noted
                 .closed
                 .zip(events)
                 .and_then(|((counts, since), events)| Known::after(&rule.policy, counts, since, events, now));
+            let happened = verdict == Verdict::Failure || (verdict == Verdict::Success && !call.is_plain());
+            if happened || noted.change.is_some() {
+                gather.events.add(cx.host, 1);
+                let can_trip =
+                    noted.closed.is_some_and(|(counts, _)| rule.policy.trip.success_can_trip(counts));
+                let grown = || gather.gathered.value(cx.host).is_some_and(|value| value > gathered);
+                judge_again = can_trip && grown();
+            }
         }
         if let Some(change) = noted.change {
-            self.raise(call.rule, cx);
             self.changed(call.rule, call.fingerprint, &change, cx);
+        }
+        if judge_again {
+            // Successes came between the two readings: whoever comes last judges, and that is this call.
+            self.swap(call, Verdict::Ignored, now, cx);
         }
     }
 

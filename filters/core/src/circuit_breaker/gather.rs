@@ -8,11 +8,13 @@
 //! # How
 //!
 //! A rule with one breaker (its key is fixed by what it matches) has two shared counters, which the proxy adds to
-//! atomically: `gathered` counts successes that no window holds yet, `events` is raised before every outcome that
-//! can matter by itself (a failure, a slow call, a probe's, a change of state) is read into its window. A worker keeps what it has
-//! last seen ([`Known`]): the value of `events`, and that a success could not trip the breaker then. While that holds
-//! it adds 1 to `gathered`, looks at `events` again, and is done. Whoever records anything else reads `gathered` first
-//! and takes in what is new, [before its own outcome](super::breaker::record).
+//! atomically: `gathered` counts successes that no window holds yet, and `events` is raised after every swap that can
+//! matter by itself (a failure, a slow call, a change of state). A worker keeps what it knew when it last swapped
+//! ([`Known`]): the value of `events`, read before the breaker was, and that a success could not trip the breaker then.
+//! While that holds it adds 1 to `gathered`, looks at `events` again, and is done; if `events` was raised in
+//! between, it swaps without an outcome of its own, which judges. Whoever records anything else reads `gathered` first, takes in what
+//! is new [before its own outcome](super::breaker::record), swaps, raises `events`, and, where a success could trip
+//! the breaker now, reads `gathered` again and judges if it has grown.
 //!
 //! # Proof that no trip is missed or false
 //!
@@ -21,23 +23,26 @@
 //! 1. *X sees S if S came before.* S is recorded when it is added to `gathered`. X reads `gathered` afterwards, so its
 //!    window holds S, or an earlier swap took S in. Nothing is taken in twice, since the entry says how far it has got,
 //!    and that is swapped together with the window.
-//! 2. *S stands at the right place.* What X takes in was added after the last swap (that one would have taken it in) and
-//!    before X: so it lies between the two, which is where it is counted, and it ends a run of failures exactly then.
+//! 2. *S stands at the right place.* What X takes in was added after the last swap had read the counter and before X
+//!    did: so it lies between the two, which is where it is counted, and it ends a run of failures exactly then.
 //!    In a time window it goes to the newest bucket. A worker gathers only within the bucket in which it last
 //!    swapped, so whatever is new was added during the newest bucket.
-//! 3. *S itself trips nothing.* A success raises no rate but where it completes `min_calls`
-//!    ([`Trip::success_can_trip`](super::policy::Trip::success_can_trip)). [`Known`] rules that out for the
-//!    moment of its swap: then the minimum was complete, or nothing had failed or been slow. Successes do not change
-//!    that. A failure or slow call does, and raises `events` before it reads `gathered`. So either S finds `events` raised after it
-//!    was added, and its worker swaps and judges at once; or S was added before `events` was raised, so X, which reads
-//!    `gathered` later, holds S and judges with it.
+//! 3. *S itself trips nothing unseen.* A success raises no rate but where it completes `min_calls`
+//!    ([`Trip::success_can_trip`](super::policy::Trip::success_can_trip)). [`Known`] rules that out for the moment of
+//!    its swap, and further successes do not change it; only the swap of a failure or slow call X does. If S was added
+//!    before X first read `gathered`, X judges with it. If it was added before X raised `events`, X finds `gathered` grown at its
+//!    second reading, and judges with it then. If it was added after that, its worker finds `events` raised, and judges.
 //! 4. *Old results stay out.* A worker gathers only a call that was let through after the closed state of [`Known`] began, and
 //!    looks at `events` immediately before it adds. A result of an earlier closed state could slip in only if
 //!    a whole opening, trial and closing fell between these two adjacent calls.
 //!
+//! The explorer in core's tests runs this through every interleaving of three workers, with calls of which the last one,
+//! whichever it is, must trip the breaker, and with calls that must not.
+//!
 //! # Limits
 //!
-//! A rule whose key tells callers apart has many breakers and no counters of its own for each (they would never be
+//! A worker that dies between its swap and raising `events` may leave a trip to the next outcome that is swapped, at most
+//! a bucket or a minute later. A rule whose key tells callers apart has many breakers and no counters of its own for each (they would never be
 //! freed), so each outcome is swapped. The proxy's counters outlive a configuration; should they ever be lost while
 //! shared data is not, what was gathered counts again once the counter has passed what the entry has seen.
 

@@ -76,13 +76,13 @@ const PATHS: [Path; 5] = [
         host_calls: &[
             ("clock_time_get", 2),
             ("proxy_get_header_map_pairs", 1),
-            ("proxy_get_metric", 2),
+            ("proxy_get_metric", 3),
             ("proxy_get_property", 4),
             ("proxy_get_shared_data", 2),
             ("proxy_increment_metric", 2),
             ("proxy_set_shared_data", 1),
         ],
-        instructions: 15_736,
+        instructions: 15_857,
     },
     Path {
         name: "refused",
