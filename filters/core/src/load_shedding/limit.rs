@@ -23,6 +23,9 @@ use vegas::Vegas;
 /// From this share of dropped requests on a window says that there was too much.
 const DROPS_OF_A_WINDOW: f64 = 0.05;
 
+/// Above this share of clients that left what is in flight upstream is more than is known.
+const LEFT_OF_A_WINDOW: f64 = 0.02;
+
 /// How a limit is found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Algorithm {
@@ -62,6 +65,9 @@ pub struct Window {
     pub dropped: bool,
     /// Which share was dropped, 0 to 1.
     pub drop_share: f64,
+    /// Whether clients left before they were answered: then the upstream works for nobody, and is slower than what is in
+    /// flight explains.
+    pub left: bool,
 }
 
 impl Window {
@@ -79,6 +85,7 @@ impl Window {
             most_in_flight: f64::from(samples.most_in_flight()),
             dropped: drops >= DROPS_OF_A_WINDOW,
             drop_share: drops,
+            left: f64::from(samples.clients_left().saturating_add(samples.drops())) > LEFT_OF_A_WINDOW * f64::from(samples.total()),
         })
     }
 

@@ -29,6 +29,7 @@ pub struct Samples {
     buckets: BTreeMap<u8, u32>,
     count: u32,
     drops: u32,
+    left: u32,
     in_flight: u64,
     most_in_flight: u32,
 }
@@ -41,6 +42,12 @@ impl Samples {
         *slot = slot.saturating_add(1);
         self.in_flight = self.in_flight.saturating_add(in_flight.into());
         self.most_in_flight = self.most_in_flight.max(in_flight);
+    }
+
+    /// A request whose client left after having waited for so long: its answer would have taken longer.
+    pub fn left(&mut self, waited: Duration, in_flight: u32) {
+        self.left = self.left.saturating_add(1);
+        self.success(waited, in_flight);
     }
 
     /// A request that the upstream dropped: timed out, reset, or turned away.
@@ -62,11 +69,17 @@ impl Samples {
         }
         self.count = self.count.saturating_add(other.count);
         self.drops = self.drops.saturating_add(other.drops);
+        self.left = self.left.saturating_add(other.left);
         self.in_flight = self.in_flight.saturating_add(other.in_flight);
         self.most_in_flight = self.most_in_flight.max(other.most_in_flight);
     }
 
-    /// How many requests were answered in time.
+    /// Of how many the client left.
+    pub const fn clients_left(&self) -> u32 {
+        self.left
+    }
+
+    /// How many requests were answered in time, or would have taken longer than their clients waited.
     pub const fn count(&self) -> u32 {
         self.count
     }
@@ -109,6 +122,7 @@ impl Samples {
     pub fn encode(&self, writer: &mut Writer) {
         writer.u32(self.count);
         writer.u32(self.drops);
+        writer.u32(self.left);
         writer.u64(self.in_flight);
         writer.u32(self.most_in_flight);
         writer.u8(u8::try_from(self.buckets.len()).unwrap_or(u8::MAX));
@@ -120,7 +134,7 @@ impl Samples {
 
     /// Reads one window.
     pub fn decode(reader: &mut Reader<'_>) -> Option<Self> {
-        let (count, drops) = (reader.u32()?, reader.u32()?);
+        let (count, drops, left) = (reader.u32()?, reader.u32()?, reader.u32()?);
         let (in_flight, most_in_flight) = (reader.u64()?, reader.u32()?);
         let length = reader.u8()?;
         let mut buckets = BTreeMap::new();
@@ -131,7 +145,7 @@ impl Samples {
             }
             buckets.insert(bucket, reader.u32()?);
         }
-        Some(Self { buckets, count, drops, in_flight, most_in_flight })
+        Some(Self { buckets, count, drops, left, in_flight, most_in_flight })
     }
 }
 
@@ -222,7 +236,7 @@ mod tests {
             assert_eq!(Samples::decode(&mut Reader::new(&bytes[..length])), None, "cut to {length}");
         }
         let mut wrong = bytes;
-        wrong[21] = BUCKETS;
+        wrong[25] = BUCKETS;
         assert_eq!(Samples::decode(&mut Reader::new(&wrong)), None);
     }
 }

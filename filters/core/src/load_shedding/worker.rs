@@ -32,7 +32,7 @@ use std::rc::Rc;
 const MOST_LOOKS: u32 = 100;
 
 /// A client that leaves after so many times the latency of an idle upstream has given up.
-const GIVEN_UP: f64 = 4.0;
+const GIVEN_UP: f64 = 2.0;
 
 /// Counts that all workers share. Adding is atomic.
 pub trait Counters {
@@ -364,7 +364,7 @@ impl<T: Copy + Eq> Worker<T> {
     /// The upstream has answered with an error. One that came fast says nothing about how fast it works.
     pub fn erred(&mut self, latency: Duration, in_flight: u32) {
         if self.floor.is_some_and(|floor| latency.as_nanos() as f64 > floor) {
-            self.report.samples.success(latency, in_flight);
+            self.report.samples.left(latency, in_flight);
         }
     }
 
@@ -373,11 +373,16 @@ impl<T: Copy + Eq> Worker<T> {
         self.report.samples.success(latency, in_flight);
     }
 
-    /// A client has left before the upstream answered. Who left at once says nothing; who had to wait for longer than is
-    /// normal says that there was too much.
+    /// A client has left before the upstream answered. Who left at once says nothing. Who had to wait for longer than an
+    /// idle upstream takes says that the answer would have taken at least that long: without those the answered ones, who
+    /// are the quick ones, would look like all. Who waited for much longer says that there was too much.
     pub fn client_left(&mut self, latency: Duration, in_flight: u32) {
-        if self.floor.is_some_and(|floor| latency.as_nanos() as f64 > GIVEN_UP * floor) {
+        let Some(floor) = self.floor else { return };
+        let waited = latency.as_nanos() as f64;
+        if waited > GIVEN_UP * floor {
             self.report.samples.drop(in_flight);
+        } else if waited > floor {
+            self.report.samples.success(latency, in_flight);
         }
     }
 

@@ -1,7 +1,8 @@
 //! A discrete-event simulation: workers that shed, in front of an upstream of fixed capacity.
 //!
 //! Requests come at random (Poisson) to workers at random. The upstream serves a few at a time in the order of arrival, the
-//! rest waits there. Clients leave after half a second; the upstream finishes what it has begun all the same.
+//! rest waits there. Clients leave after half a second; the upstream works on what it has received all the same. Answers take
+//! a little longer to be noticed, by chance, as timers and schedulers have it.
 
 use ballast_core::load_shedding::board::Board;
 use ballast_core::load_shedding::worker::{Arrival, Counters, Expelled, Turn, Verdict, Worker};
@@ -11,7 +12,7 @@ use ballast_core::slots::Fingerprint;
 use ballast_core::time::MonoTime;
 use std::cell::Cell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ const TICK_MS: f64 = 100.0;
 const FAST_TICK_MS: f64 = 4.0;
 /// How long a message to another worker takes.
 const POKE_MS: f64 = 0.3;
+/// How late an answer is noticed at the most.
+const NOTICED_WITHIN_MS: f64 = 2.0;
 
 #[derive(Default)]
 struct Shared {
@@ -68,6 +71,7 @@ pub(crate) struct Scenario {
 enum Event {
     Arrive(usize),
     Served(u32),
+    Noticed(u32),
     Tick(usize),
     Poked(usize),
     Leave(u32),
@@ -123,7 +127,6 @@ struct Simulation<'a> {
     requests: Vec<Request>,
     serving: usize,
     backlog: VecDeque<u32>,
-    entered_at: BTreeMap<u32, ()>,
     glances: Vec<Glance>,
     most_in_flight: i64,
     now: f64,
@@ -147,7 +150,6 @@ impl<'a> Simulation<'a> {
             requests: Vec::new(),
             serving: 0,
             backlog: VecDeque::new(),
-            entered_at: BTreeMap::new(),
             glances: Vec::new(),
             most_in_flight: 0,
             now: 0.0,
@@ -179,6 +181,7 @@ impl<'a> Simulation<'a> {
             match event {
                 Event::Arrive(source) => self.arrive(source),
                 Event::Served(request) => self.served(request),
+                Event::Noticed(request) => self.noticed(request),
                 Event::Tick(worker) => self.tick(worker),
                 Event::Poked(worker) => self.admit(worker),
                 Event::Leave(request) => self.client_leaves(request),
@@ -249,7 +252,6 @@ impl<'a> Simulation<'a> {
 
     fn enter(&mut self, request: u32, in_flight: u32) {
         self.requests[request as usize].entered = Some((self.now, in_flight));
-        self.entered_at.insert(request, ());
         if self.serving < self.scenario.servers {
             self.serve(request);
         } else {
@@ -268,6 +270,11 @@ impl<'a> Simulation<'a> {
         if let Some(next) = self.backlog.pop_front() {
             self.serve(next);
         }
+        let late = self.random.unit() * NOTICED_WITHIN_MS;
+        self.at(self.now + late, Event::Noticed(number));
+    }
+
+    fn noticed(&mut self, number: u32) {
         let request = self.requests[number as usize];
         if request.done {
             return;
@@ -314,7 +321,6 @@ impl<'a> Simulation<'a> {
         }
         self.requests[number as usize].done = true;
         if let Some((entered, in_flight)) = request.entered {
-            self.backlog.retain(|waiting| *waiting != number);
             let latency = Duration::from_nanos(((self.now - entered) * 1e6) as u64);
             self.workers[request.worker].client_left(latency, in_flight);
             self.release(request.worker);

@@ -24,6 +24,8 @@ use crate::wire::{Reader, Writer};
 
 /// How much of the way up a window goes.
 const SMOOTHING_UP: f64 = 0.2;
+/// Up to so many times the floor there is no queue: the whole way up at once.
+const NO_QUEUE: f64 = 1.1;
 /// How much of the way down: too much hurts at once.
 const SMOOTHING_DOWN: f64 = 0.5;
 /// The least gradient.
@@ -52,6 +54,10 @@ const DIP_SOON: u8 = 2;
 const SAME_THROUGHPUT: f64 = 0.96;
 /// One that is so little of the former has fallen.
 const LESS_THROUGHPUT: f64 = 0.9;
+/// Windows with drops after one that lowered the limit until another does.
+const BACKOFF_EVERY: u8 = 2;
+/// Windows after one in which clients left until higher floors are believed.
+const CLEAR_AFTER: u8 = 8;
 /// How far the floor was too high if a dip shows a queue.
 const FLOOR_CUT: f64 = 0.9;
 
@@ -75,6 +81,11 @@ pub struct Memory {
     before_dip: f64,
     /// Windows until the next dip; at zero the limit dips.
     until_dip: u8,
+    /// Windows until latencies tell of nothing but what is in flight: until then an upstream that is slow has work left of
+    /// clients that are gone.
+    until_clear: u8,
+    /// Windows with drops that say nothing new.
+    until_backoff: u8,
 }
 
 impl Memory {
@@ -86,6 +97,10 @@ impl Memory {
         self.before_dip > 0.0
     }
 
+    const fn is_clear(&self) -> bool {
+        self.until_clear == 0
+    }
+
     pub(super) const fn floor(&self) -> Option<f64> {
         if self.floor > 0.0 { Some(self.floor) } else { None }
     }
@@ -95,6 +110,8 @@ impl Memory {
             number(writer, value);
         }
         writer.u8(self.until_dip);
+        writer.u8(self.until_clear);
+        writer.u8(self.until_backoff);
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
@@ -104,6 +121,8 @@ impl Memory {
             congested_at: (positive(reader)?, positive(reader)?),
             before_dip: positive(reader)?,
             until_dip: reader.u8()?,
+            until_clear: reader.u8()?,
+            until_backoff: reader.u8()?,
         })
     }
 }
@@ -116,10 +135,18 @@ impl Gradient2 {
         window: &Window,
         settings: &Settings,
     ) -> (f64, Memory) {
+        memory.until_clear = if window.left { CLEAR_AFTER } else { memory.until_clear.saturating_sub(1) };
         if window.dropped {
             memory.before_dip = 0.0;
+            if memory.until_backoff > 0 {
+                // Who is dropped now was let through before the limit fell.
+                memory.until_backoff -= 1;
+                return (limit, memory);
+            }
+            memory.until_backoff = BACKOFF_EVERY;
             return (limit * (1.0 - BACKOFF * window.drop_share), memory);
         }
+        memory.until_backoff = memory.until_backoff.saturating_sub(1);
         if window.latency <= 0.0 || window.in_flight <= 0.0 {
             return (limit, memory);
         }
@@ -138,7 +165,13 @@ impl Gradient2 {
         }
         let gradient = (self.tolerance * memory.floor / window.latency).clamp(STEEPEST, 1.0);
         let target = (limit * gradient + limit.sqrt()).min(f64::from(settings.max));
-        let smoothing = if target < limit { SMOOTHING_DOWN } else { SMOOTHING_UP };
+        let smoothing = if target < limit {
+            SMOOTHING_DOWN
+        } else if window.latency <= NO_QUEUE * memory.floor {
+            1.0
+        } else {
+            SMOOTHING_UP
+        };
         let next = (limit + smoothing * (target - limit)).max(restored);
         memory.maybe_dip(limit, window, throughput);
         (next, memory)
@@ -149,7 +182,7 @@ impl Gradient2 {
         let latency = window.latency;
         if latency < memory.floor {
             memory.floor += FLOOR_FALLS * (latency - memory.floor);
-        } else if window.in_flight * 2.0 < limit {
+        } else if window.in_flight * 2.0 < limit && memory.is_clear() {
             memory.floor += FLOOR_RISES * (latency - memory.floor);
         }
         if latency <= self.tolerance * memory.floor {
@@ -160,8 +193,14 @@ impl Gradient2 {
             memory.floor = (memory.floor * memory.best / throughput).min(latency);
             memory.best = throughput;
             memory.congested_at = (0.0, 0.0);
+            // What was let through before tells of neither the old nor the new.
+            memory.until_clear = CLEAR_AFTER;
             // That was a guess, which a dip will prove.
             memory.until_dip = memory.until_dip.min(DIP_SOON);
+            return 0.0;
+        }
+        if !memory.is_clear() {
+            memory.congested_at = (0.0, 0.0);
             return 0.0;
         }
         let (in_flight_before, latency_before) = memory.congested_at;
@@ -189,7 +228,7 @@ impl Memory {
         if kept >= SAME_THROUGHPUT {
             self.floor = (self.floor * FLOOR_CUT).min(window.latency);
             self.until_dip = DIP_AGAIN;
-        } else if kept < LESS_THROUGHPUT {
+        } else if kept < LESS_THROUGHPUT && self.is_clear() {
             self.floor = self.floor.max(window.latency);
         }
         self.before_dip = 0.0;
