@@ -57,7 +57,7 @@ const LESS_THROUGHPUT: f64 = 0.9;
 /// Windows with drops after one that lowered the limit until another does.
 const BACKOFF_EVERY: u8 = 2;
 /// Windows after one in which clients left until higher floors are believed.
-const CLEAR_AFTER: u8 = 8;
+const CLEAR_AFTER: u8 = 4;
 /// How far the floor was too high if a dip shows a queue.
 const FLOOR_CUT: f64 = 0.9;
 
@@ -236,7 +236,7 @@ impl Memory {
 
     /// Takes some of the limit away for one window, now and then, while all of it is in use.
     fn maybe_dip(&mut self, limit: f64, window: &Window, throughput: f64) {
-        if window.in_flight < limit * DIP {
+        if window.in_flight < limit * DIP || !self.is_clear() {
             return;
         }
         self.until_dip = self.until_dip.saturating_sub(1);
