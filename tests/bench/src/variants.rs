@@ -1,6 +1,7 @@
 //! The configurations that are compared.
 
 mod circuit_breaker;
+mod load_shedding;
 mod rate_limit;
 mod retry_policy;
 
