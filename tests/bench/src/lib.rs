@@ -23,4 +23,4 @@ pub mod overload;
 mod variants;
 
 pub use cpu::{Sampled, cpu_nanos, median, resident_bytes};
-pub use variants::{Budget, Variant, bootstrap, limit_by_header, variants, yardsticks};
+pub use variants::{Budget, HELD, Variant, bootstrap, limit_by_header, variants, yardsticks};

@@ -30,11 +30,13 @@ pub struct Variant {
     answer: Option<&'static str>,
     /// Whether each request is for another path.
     pub varied: bool,
+    /// Whether one request is on its way all the time.
+    pub held: bool,
 }
 
 impl Variant {
     fn new(name: &'static str, budget: Option<Budget>, filters: String) -> Self {
-        Self { name, budget, status: 200, filters, answer: None, varied: false }
+        Self { name, budget, status: 200, filters, answer: None, varied: false, held: false }
     }
 
     /// The whole configuration.
@@ -64,6 +66,7 @@ pub fn yardsticks() -> [Variant; 2] {
 /// The variants of each filter, by the filter's name.
 pub fn variants() -> Vec<(&'static str, Vec<Variant>)> {
     vec![
+        ("load-shedding", load_shedding::variants()),
         ("rate-limit", rate_limit::variants()),
         ("circuit-breaker", circuit_breaker::variants()),
         ("retry-policy", retry_policy::variants()),
@@ -74,6 +77,9 @@ pub fn variants() -> Vec<(&'static str, Vec<Variant>)> {
 pub fn limit_by_header(clients: u64) -> String {
     bootstrap(&rate_limit::by_header(clients))
 }
+
+/// A request for this path is on its way for as long as the upstream takes.
+pub const HELD: &str = "/held";
 
 /// How the listener answers.
 const ANSWER: &str = "direct_response: { status: 200 }";
@@ -124,12 +130,23 @@ static_resources:
                     - name: all
                       domains: ["*"]
                       routes:
+                        - match: {{ path: {HELD} }}
+                          route: {{ cluster: upstream, timeout: 0s }}
                         - match: {{ prefix: "/" }}
                           {ANSWER}
                 http_filters:
 {filters}                  - name: envoy.filters.http.router
                     typed_config:
                       "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+  clusters:
+    - name: upstream
+      type: STATIC
+      connect_timeout: 1s
+      load_assignment:
+        cluster_name: upstream
+        endpoints:
+          - lb_endpoints:
+              - endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: 9000 }} }} }}
 "#
     )
 }

@@ -11,8 +11,10 @@ use ballast_bench::{
     Budget, Sampled, Variant, cpu_nanos, limit_by_header, resident_bytes, variants, yardsticks,
 };
 use ballast_harness::{Envoy, Load, Request};
+use ballast_upstream::{Answer, Upstream};
 use clap::Parser;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// What the filters cost in a real Envoy.
 #[derive(Debug, Parser)]
@@ -77,10 +79,18 @@ fn load(envoy: &Envoy, varied: bool) -> Load {
 /// The table of one filter's variants; those that are over their budgets.
 async fn compare(arguments: &Arguments, own: Vec<Variant>) -> Result<Vec<&'static str>> {
     let variants: Vec<Variant> = yardsticks().into_iter().chain(own).collect();
-    let mut envoys = Vec::new();
+    let (mut envoys, mut held) = (Vec::new(), Vec::new());
+    let upstream = Upstream::start();
+    upstream.script(HELD, Answer::ok().delay(Duration::from_secs(3_600)));
     for variant in &variants {
-        let builder = Envoy::builder().config(variant.bootstrap()).concurrency(1).name(variant.name);
-        let envoy = builder.start().await?;
+        let builder = Envoy::builder().config(variant.bootstrap()).upstream(upstream.address());
+        let envoy = builder.concurrency(1).name(variant.name).start().await?;
+        if variant.held {
+            held.push(Request::get(&envoy.url(HELD)).timeout(Duration::from_secs(3_600)).begin().await?);
+            while upstream.in_flight_at(HELD) < held.len() as u64 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
         // Whatever state a variant needs comes about here; its answers may differ until then.
         load(&envoy, variant.varied).connections(CONNECTIONS).requests(arguments.requests / 4).run().await?;
         envoys.push(envoy);

@@ -3,14 +3,18 @@
 use super::{Budget, Variant, filter};
 
 pub(super) fn variants() -> Vec<Variant> {
+    // The one that is held is all that may be in flight, and none may wait.
     let refused = filter(
         "load-shedding",
-        r#"{"limit": {"algorithm": "fixed", "initial": 1000, "max": 1000},
-            "bulkheads": [{"name": "none", "match": {"path": {"prefix": "/"}}, "max_concurrent": 1, "max_queue": 0}]}"#,
+        r#"{"queue": {"max_length": 0}, "limit": {"algorithm": "fixed", "initial": 1}}"#,
     );
-    let _ = refused;
     vec![
         Variant::new("load shedding: nothing shed", Some(Budget::Added(1.9)), filter("load-shedding", "{}")),
+        Variant {
+            status: 503,
+            held: true,
+            ..Variant::new("load shedding: refused", Some(Budget::Total(1.4)), refused)
+        },
         Variant::new("Envoy's adaptive_concurrency", None, ADAPTIVE_CONCURRENCY.to_owned()),
     ]
 }
