@@ -8,7 +8,7 @@
 
 use anyhow::Result;
 use ballast_bench::{
-    Budget, Sampled, Variant, cpu_nanos, limit_by_header, resident_bytes, variants, yardsticks,
+    Budget, HELD, Sampled, Variant, cpu_nanos, limit_by_header, resident_bytes, variants, yardsticks,
 };
 use ballast_harness::{Envoy, Load, Request};
 use ballast_upstream::{Answer, Upstream};
