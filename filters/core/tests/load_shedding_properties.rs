@@ -57,6 +57,7 @@ fn window() -> impl Strategy<Value = Window> {
             most_in_flight,
             dropped: drop_share >= 0.05,
             drop_share,
+            left: drop_share > 0.5,
         },
     )
 }

@@ -90,7 +90,7 @@ const PATHS: [Path; 5] = [
         host_calls: &[
             ("clock_time_get", 1),
             ("proxy_get_header_map_pairs", 1),
-            ("proxy_get_metric", 1),
+            ("proxy_get_metric", 2),
             ("proxy_increment_metric", 5),
             ("proxy_send_local_response", 1),
             ("proxy_set_property", 1),
