@@ -31,7 +31,7 @@ const PATHS: [Path; 4] = [
             ("proxy_record_metric", 1),
             ("proxy_replace_header_map_value", 3),
         ],
-        instructions: 5_941,
+        instructions: 5_983,
     },
     Path {
         name: "by replay",
