@@ -20,6 +20,11 @@ pub(crate) fn status(host: &impl Host) -> u16 {
     number(status.as_deref()).unwrap_or(0)
 }
 
+/// Whether the answer that has come says that a hop has retried already. That it does not say so costs little to find out.
+pub(crate) fn is_marked(host: &impl Host) -> bool {
+    host.header(Map::ResponseHeaders, MARK).is_some()
+}
+
 /// What came of an attempt that the router made.
 pub(crate) fn of_router(config: &Config, policy: &Policy, host: &impl Host, status: u16) -> (Outcome, Said) {
     let headers = host.headers(Map::ResponseHeaders);

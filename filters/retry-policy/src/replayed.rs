@@ -33,7 +33,8 @@ impl RetryPolicy {
         }
         let Some(running) = self.running.get(replayed.policy) else { return Flow::Continue };
         let status = answers::status(cx.host);
-        if !running.policy.retry_on.may_want(status) {
+        let is_marked = status >= 400 && answers::is_marked(cx.host);
+        if !running.policy.retry_on.may_want(status) && !is_marked {
             replayed.phase = Phase::Done;
             running.tell_throttle(cx.host, true);
             running.metrics.finished(cx.host, 1, false);

@@ -42,7 +42,8 @@ impl RetryPolicy {
         let attempts = self.count_router_attempts(routed, cx);
         let Some(running) = self.running.get(routed.policy) else { return Flow::Continue };
         let policy = &running.policy;
-        if attempts > 1 || routed.refused.is_some() || policy.throttle.is_some() {
+        let is_news = attempts > 1 || routed.refused.is_some() || policy.throttle.is_some();
+        if is_news || answers::is_marked(cx.host) {
             let status = answers::status(cx.host);
             let (outcome, said) = answers::of_router(&self.config, policy, cx.host, status);
             running.tell_throttle(cx.host, !said.retriable);

@@ -24,13 +24,14 @@ const PATHS: [Path; 4] = [
         host_calls: &[
             ("clock_time_get", 1),
             ("proxy_get_header_map_pairs", 1),
+            ("proxy_get_header_map_value", 1),
             ("proxy_get_metric", 2),
             ("proxy_get_property", 2),
             ("proxy_increment_metric", 1),
             ("proxy_record_metric", 1),
             ("proxy_replace_header_map_value", 3),
         ],
-        instructions: 5_941,
+        instructions: 5_983,
     },
     Path {
         name: "by replay",

@@ -7,7 +7,13 @@
 //! - `lifecycle`: clients that leave, upstreams that are gone.
 //! - `outage`: a total outage is not made worse.
 //! - `routes`: routes that rewrite.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
 
 mod answers;
 mod bodies;
