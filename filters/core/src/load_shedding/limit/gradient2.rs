@@ -86,6 +86,8 @@ pub struct Memory {
     until_clear: u8,
     /// Windows with drops that say nothing new.
     until_backoff: u8,
+    /// Whether the first window of a dip is over.
+    has_settled: bool,
 }
 
 impl Memory {
@@ -112,6 +114,7 @@ impl Memory {
         writer.u8(self.until_dip);
         writer.u8(self.until_clear);
         writer.u8(self.until_backoff);
+        writer.u8(self.has_settled.into());
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
@@ -123,6 +126,7 @@ impl Memory {
             until_dip: reader.u8()?,
             until_clear: reader.u8()?,
             until_backoff: reader.u8()?,
+            has_settled: reader.u8()? != 0,
         })
     }
 }
@@ -137,7 +141,7 @@ impl Gradient2 {
     ) -> (f64, Memory) {
         memory.until_clear = if window.left { CLEAR_AFTER } else { memory.until_clear.saturating_sub(1) };
         if window.dropped {
-            memory.before_dip = 0.0;
+            (memory.before_dip, memory.has_settled) = (0.0, false);
             if memory.until_backoff > 0 {
                 // Who is dropped now was let through before the limit fell.
                 memory.until_backoff -= 1;
@@ -155,7 +159,11 @@ impl Gradient2 {
         }
         let throughput = window.in_flight / window.latency;
         if memory.dips() {
-            memory.after_dip(throughput, window);
+            if memory.has_settled {
+                memory.after_dip(throughput, window);
+            }
+            // What ends in a dip's first window was let through before it.
+            memory.has_settled = !memory.has_settled;
             return (limit, memory);
         }
         let restored = self.move_floor(limit, &mut memory, window, throughput);
