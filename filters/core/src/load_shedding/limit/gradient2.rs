@@ -139,7 +139,15 @@ impl Gradient2 {
         window: &Window,
         settings: &Settings,
     ) -> (f64, Memory) {
-        memory.until_clear = if window.left { CLEAR_AFTER } else { memory.until_clear.saturating_sub(1) };
+        memory.until_clear = memory.until_clear.saturating_sub(1);
+        if window.left {
+            memory.until_clear = CLEAR_AFTER;
+            if window.latency > NO_QUEUE * memory.floor && !window.is_app_limited(limit) {
+                // Who queues for so long that clients leave is no idle upstream: what was taken for its latency was too much.
+                memory.floor *= FLOOR_CUT;
+                memory.until_dip = memory.until_dip.min(DIP_AGAIN);
+            }
+        }
         if window.dropped {
             (memory.before_dip, memory.has_settled) = (0.0, false);
             if memory.until_backoff > 0 {
@@ -151,13 +159,14 @@ impl Gradient2 {
             return (limit * (1.0 - BACKOFF * window.drop_share), memory);
         }
         memory.until_backoff = memory.until_backoff.saturating_sub(1);
-        if window.latency <= 0.0 || window.in_flight <= 0.0 {
+        if window.latency <= 0.0 || window.mean <= 0.0 || window.in_flight <= 0.0 {
             return (limit, memory);
         }
         if memory.floor <= 0.0 {
             memory.floor = window.latency;
         }
-        let throughput = window.in_flight / window.latency;
+        // Little's law, which holds for means.
+        let throughput = window.in_flight / window.mean;
         if memory.dips() {
             if memory.has_settled {
                 memory.after_dip(throughput, window);
