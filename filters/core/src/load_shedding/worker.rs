@@ -364,7 +364,7 @@ impl<T: Copy + Eq> Worker<T> {
     /// The upstream has answered with an error. One that came fast says nothing about how fast it works.
     pub fn erred(&mut self, latency: Duration, in_flight: u32) {
         if self.floor.is_some_and(|floor| latency.as_nanos() as f64 > floor) {
-            self.report.samples.left(latency, in_flight);
+            self.report.samples.success(latency, in_flight);
         }
     }
 
@@ -382,7 +382,7 @@ impl<T: Copy + Eq> Worker<T> {
         if waited > GIVEN_UP * floor {
             self.report.samples.drop(in_flight);
         } else if waited > floor {
-            self.report.samples.success(latency, in_flight);
+            self.report.samples.left(latency, in_flight);
         }
     }
 
