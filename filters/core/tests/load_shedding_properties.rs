@@ -7,6 +7,7 @@
     reason = "a test fails loudly"
 )]
 
+use ballast_core::load_shedding::Settings;
 use ballast_core::load_shedding::board::{Board, Report};
 use ballast_core::load_shedding::gate::Strategy as Strategies;
 use ballast_core::load_shedding::level::Thresholds;
@@ -18,7 +19,6 @@ use ballast_core::load_shedding::priority::Mix;
 use ballast_core::load_shedding::queue::{self, Order};
 use ballast_core::load_shedding::share::{correction, count};
 use ballast_core::load_shedding::worker::{Arrival, Counters, Verdict, Worker};
-use ballast_core::load_shedding::Settings;
 use ballast_core::random::SplitMix;
 use ballast_core::slots::Fingerprint;
 use ballast_core::time::MonoTime;

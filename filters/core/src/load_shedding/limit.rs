@@ -57,6 +57,8 @@ pub struct Settings {
 pub struct Window {
     /// The latency in nanoseconds at the configured percentile.
     pub latency: f64,
+    /// The mean latency in nanoseconds.
+    pub mean: f64,
     /// How many were in flight on average.
     pub in_flight: f64,
     /// How many were in flight at the most.
@@ -81,11 +83,13 @@ impl Window {
         Some(Self {
             // Where nothing was answered the drops are what counts.
             latency: latency.unwrap_or(0.0),
+            mean: samples.mean().map_or(0.0, |mean| mean.as_nanos() as f64),
             in_flight: samples.mean_in_flight(),
             most_in_flight: f64::from(samples.most_in_flight()),
             dropped: drops >= DROPS_OF_A_WINDOW,
             drop_share: drops,
-            left: f64::from(samples.clients_left().saturating_add(samples.drops())) > LEFT_OF_A_WINDOW * f64::from(samples.total()),
+            left: f64::from(samples.clients_left().saturating_add(samples.drops()))
+                > LEFT_OF_A_WINDOW * f64::from(samples.total()),
         })
     }
 

@@ -187,9 +187,9 @@ impl<T: Copy + Eq> Worker<T> {
                 self.report.callers.count(caller);
             }
         }
-        let came = arrival.caller.map(|caller| {
-            self.callers.of(caller).saturating_add(self.report.callers.of(caller))
-        });
+        let came = arrival
+            .caller
+            .map(|caller| self.callers.of(caller).saturating_add(self.report.callers.of(caller)));
         if let Some(reason) = self.gate.turns_away(arrival.class, came, random) {
             if reason != Reason::Signal {
                 self.report.arrived = self.report.arrived.saturating_add(1);
@@ -329,8 +329,10 @@ impl<T: Copy + Eq> Worker<T> {
     /// Takes out who has waited for too long.
     pub fn expire(&mut self, counters: &impl Counters, now: MonoTime) -> Vec<Expelled<T>> {
         let expired = self.queue.expired(now, self.overloaded);
-        let expelled = expired.into_iter().map(|(ticket, rank, _)| {
-            Expelled { ticket, class: rank.class, reason: Reason::QueueTimeout }
+        let expelled = expired.into_iter().map(|(ticket, rank, _)| Expelled {
+            ticket,
+            class: rank.class,
+            reason: Reason::QueueTimeout,
         });
         let expelled: Vec<_> = expelled.collect();
         for _ in &expelled {
@@ -375,7 +377,7 @@ impl<T: Copy + Eq> Worker<T> {
     /// The upstream has answered with an error. One that came fast says nothing about how fast it works.
     pub fn erred(&mut self, latency: Duration, in_flight: u32) {
         if self.floor.is_some_and(|floor| latency.as_nanos() as f64 > floor) {
-            self.report.samples.left(latency, in_flight);
+            self.report.samples.success(latency, in_flight);
         }
     }
 
@@ -393,7 +395,7 @@ impl<T: Copy + Eq> Worker<T> {
         if waited > GIVEN_UP * floor {
             self.report.samples.drop(in_flight);
         } else if waited > floor {
-            self.report.samples.success(latency, in_flight);
+            self.report.samples.left(latency, in_flight);
         }
     }
 

@@ -132,7 +132,12 @@ fn a_board_of_other_settings_begins_anew() {
 fn an_idle_worker_writes_nothing_between_two_looks() {
     let settings = std::rc::Rc::new(settings());
     let board = Board::new(&settings, at(1_000)).encode();
-    let merging = |report: Report, now| Merging { settings: std::rc::Rc::clone(&settings), report, now: at(now), noise: 0 };
+    let merging = |report: Report, now| Merging {
+        settings: std::rc::Rc::clone(&settings),
+        report,
+        now: at(now),
+        noise: 0,
+    };
     let idle = || Report::new(&settings);
     let busy = || Report { arrived: 1, ..Report::new(&settings) };
     for (report, now, old, writes) in [

@@ -47,7 +47,10 @@ fn what_the_documentation_shows_is_read_as_it_is_meant() {
     assert_eq!(config.admission[0].name, "default");
     assert_eq!(config.signals[0].threshold, 0.85);
     assert_eq!(config.bulkheads[0].max_concurrent, 10);
-    assert_eq!(config.reject.problem(crate::load_shedding::Reason::Limit).kind.rsplit('#').next().unwrap(), "temporary-reduced-capacity");
+    assert_eq!(
+        config.reject.problem(crate::load_shedding::Reason::Limit).kind.rsplit('#').next().unwrap(),
+        "temporary-reduced-capacity"
+    );
 }
 
 #[test]

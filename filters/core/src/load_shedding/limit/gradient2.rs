@@ -86,6 +86,8 @@ pub struct Memory {
     until_clear: u8,
     /// Windows with drops that say nothing new.
     until_backoff: u8,
+    /// Whether the first window of a dip is over.
+    has_settled: bool,
 }
 
 impl Memory {
@@ -112,6 +114,7 @@ impl Memory {
         writer.u8(self.until_dip);
         writer.u8(self.until_clear);
         writer.u8(self.until_backoff);
+        writer.u8(self.has_settled.into());
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
@@ -123,6 +126,7 @@ impl Memory {
             until_dip: reader.u8()?,
             until_clear: reader.u8()?,
             until_backoff: reader.u8()?,
+            has_settled: reader.u8()? != 0,
         })
     }
 }
@@ -135,9 +139,17 @@ impl Gradient2 {
         window: &Window,
         settings: &Settings,
     ) -> (f64, Memory) {
-        memory.until_clear = if window.left { CLEAR_AFTER } else { memory.until_clear.saturating_sub(1) };
+        memory.until_clear = memory.until_clear.saturating_sub(1);
+        if window.left {
+            memory.until_clear = CLEAR_AFTER;
+            if window.latency > NO_QUEUE * memory.floor && !window.is_app_limited(limit) {
+                // Who queues for so long that clients leave is no idle upstream: what was taken for its latency was too much.
+                memory.floor *= FLOOR_CUT;
+                memory.until_dip = memory.until_dip.min(DIP_AGAIN);
+            }
+        }
         if window.dropped {
-            memory.before_dip = 0.0;
+            (memory.before_dip, memory.has_settled) = (0.0, false);
             if memory.until_backoff > 0 {
                 // Who is dropped now was let through before the limit fell.
                 memory.until_backoff -= 1;
@@ -147,15 +159,20 @@ impl Gradient2 {
             return (limit * (1.0 - BACKOFF * window.drop_share), memory);
         }
         memory.until_backoff = memory.until_backoff.saturating_sub(1);
-        if window.latency <= 0.0 || window.in_flight <= 0.0 {
+        if window.latency <= 0.0 || window.mean <= 0.0 || window.in_flight <= 0.0 {
             return (limit, memory);
         }
         if memory.floor <= 0.0 {
             memory.floor = window.latency;
         }
-        let throughput = window.in_flight / window.latency;
+        // Little's law, which holds for means.
+        let throughput = window.in_flight / window.mean;
         if memory.dips() {
-            memory.after_dip(throughput, window);
+            if memory.has_settled {
+                memory.after_dip(throughput, window);
+            }
+            // What ends in a dip's first window was let through before it.
+            memory.has_settled = !memory.has_settled;
             return (limit, memory);
         }
         let restored = self.move_floor(limit, &mut memory, window, throughput);
