@@ -9,12 +9,12 @@
 
 mod load_shedding_simulation;
 
+use ballast_core::load_shedding::Settings;
 use ballast_core::load_shedding::gate::Strategy;
 use ballast_core::load_shedding::level::Thresholds;
 use ballast_core::load_shedding::limit::gradient2::Gradient2;
 use ballast_core::load_shedding::limit::{self, Algorithm};
 use ballast_core::load_shedding::queue::{self, Order};
-use ballast_core::load_shedding::Settings;
 use load_shedding_simulation::{Outcome, Scenario, Source, run};
 use std::time::Duration;
 

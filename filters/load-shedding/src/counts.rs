@@ -13,7 +13,9 @@ pub(crate) struct Count {
     total: Gauge,
     /// The gauge of the slot that is this root's.
     mine: Option<Gauge>,
-    slots: BTreeMap<u8, Gauge>,
+    /// Two gauges for each slot, which its holders use in turn: who still believes that one is gone and takes back what it
+    /// had does not touch what the next one has.
+    slots: BTreeMap<(u8, u8), Gauge>,
 }
 
 impl Count {
@@ -21,13 +23,16 @@ impl Count {
         Ok(Self { name, total: cx.gauge(name, &[])?, mine: None, slots: BTreeMap::new() })
     }
 
-    /// The gauge of a slot. The names are those of at most 64 slots.
-    fn slot<H: Host>(&mut self, slot: u8, cx: &Cx<'_, H>) -> Option<Gauge> {
-        if let Some(known) = self.slots.get(&slot) {
+    /// The gauge of a member. The names are those of at most 64 slots.
+    fn of<H: Host>(&mut self, member: Member, cx: &Cx<'_, H>) -> Option<Gauge> {
+        let place = (member.slot, turn(member));
+        if let Some(known) = self.slots.get(&place) {
             return Some(*known);
         }
-        let gauge = cx.gauge(&format!("{}_of_slot", self.name), &[("slot", &slot.to_string())]).ok()?;
-        self.slots.insert(slot, gauge);
+        let (slot, turn) = (place.0.to_string(), place.1.to_string());
+        let labels = [("slot", slot.as_str()), ("turn", turn.as_str())];
+        let gauge = cx.gauge(&format!("{}_of_slot", self.name), &labels).ok()?;
+        self.slots.insert(place, gauge);
         Some(gauge)
     }
 
@@ -42,13 +47,18 @@ impl Count {
         count(self.total.value(host).unwrap_or(0))
     }
 
-    /// Makes a slot's count say `actual`, and the total with it.
-    fn correct<H: Host>(&mut self, slot: u8, actual: u32, cx: &Cx<'_, H>) {
-        let Some(gauge) = self.slot(slot, cx) else { return };
+    /// Makes a member's count say `actual`, and the total with it.
+    fn correct<H: Host>(&mut self, member: Member, actual: u32, cx: &Cx<'_, H>) {
+        let Some(gauge) = self.of(member, cx) else { return };
         let change = correction(actual, gauge.value(cx.host).unwrap_or(0));
         gauge.add(cx.host, change);
         self.total.add(cx.host, change);
     }
+}
+
+/// Which of its slot's gauges a member uses: holders' epochs are two apart.
+fn turn(member: Member) -> u8 {
+    u8::try_from(member.epoch / 2 % 2).unwrap_or(0)
 }
 
 /// What is in flight, and what waits.
@@ -80,14 +90,14 @@ impl Counts {
         for (count, has) in [(&mut self.in_flight, held), (&mut self.queued, waiting)] {
             // What was counted under the old identity is no longer; without one it was counted in the total alone.
             match before {
-                Some(before) => count.correct(before.slot, 0, cx),
+                Some(before) => count.correct(before, 0, cx),
                 None => count.total.add(cx.host, -i64::from(has)),
             }
             count.mine = None;
             match me {
                 Some(me) => {
-                    count.correct(me.slot, has, cx);
-                    count.mine = count.slot(me.slot, cx);
+                    count.correct(me, has, cx);
+                    count.mine = count.of(me, cx);
                 }
                 None => count.total.add(cx.host, i64::from(has)),
             }
@@ -95,20 +105,23 @@ impl Counts {
         self.me = me;
     }
 
-    /// Makes the own slot's counts say what this root has.
+    /// Makes the own counts say what this root has, and those of who held the slot before, who is gone, none.
     pub(crate) fn correct_mine<H: Host>(&mut self, held: u32, waiting: u32, cx: &Cx<'_, H>) {
-        if let Some(me) = self.me {
-            self.in_flight.correct(me.slot, held, cx);
-            self.queued.correct(me.slot, waiting, cx);
+        let Some(me) = self.me else { return };
+        for (count, has) in [(&mut self.in_flight, held), (&mut self.queued, waiting)] {
+            count.correct(me, has, cx);
+            if let Some(epoch) = me.epoch.checked_sub(2) {
+                count.correct(Member { epoch, ..me }, 0, cx);
+            }
         }
     }
 
-    /// Makes the counts of slots that nobody holds say none. For one member at a time.
+    /// Makes the counts of the last holders of slots that nobody holds say none. For one member at a time.
     pub(crate) fn correct_vacant<H: Host>(&mut self, cx: &Cx<'_, H>) {
         let view = cx.view().clone();
-        for slot in view.vacant() {
-            self.in_flight.correct(slot, 0, cx);
-            self.queued.correct(slot, 0, cx);
+        for gone in view.last_holders() {
+            self.in_flight.correct(gone, 0, cx);
+            self.queued.correct(gone, 0, cx);
         }
     }
 
@@ -123,7 +136,7 @@ impl Counts {
             .members()
             .filter(|member| Some(*member) != self.me)
             .filter_map(|member| {
-                let gauge = self.queued.slot(member.slot, cx)?;
+                let gauge = self.queued.of(member, cx)?;
                 Some((member, u64::from(count(gauge.value(cx.host)?))))
             })
             .collect();

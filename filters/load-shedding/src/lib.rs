@@ -27,8 +27,8 @@ use ballast_core::plane::Facts;
 use ballast_core::time::MonoTime;
 use ballast_core::units::Share;
 use ballast_host::{
-    Ask, Asked, Cx, Filter, Flow, Half, Host, HostRandom, Map, Next, Permit, ReadPlan, RequestView, StartError,
-    StreamId,
+    Ask, Asked, Cx, Filter, Flow, Half, Host, HostRandom, Map, Next, Permit, ReadPlan, RequestView,
+    StartError, StreamId,
 };
 use counts::Counts;
 use held::Decided;
@@ -233,7 +233,8 @@ impl LoadShedding {
             None | Some((_, BulkheadKey::None)) => None,
             Some((bulkhead, key)) => {
                 let enforced = stream.enforced && bulkhead.is_enforced();
-                let wait = if enforced && bulkhead.max_queue > 0 { bulkhead.max_wait } else { Duration::ZERO };
+                let wait =
+                    if enforced && bulkhead.max_queue > 0 { bulkhead.max_wait } else { Duration::ZERO };
                 let asked = match &key {
                     BulkheadKey::Counted(permit) => cx.ask(&Ask {
                         permit,

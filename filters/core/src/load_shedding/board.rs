@@ -203,7 +203,9 @@ impl Board {
         self.refused += f64::from(report.refused.min(report.arrived));
         self.mix.add(&report.mix);
         self.callers.add(&report.callers);
-        for ((history, rule), tally) in self.admission.iter_mut().zip(&settings.admission).zip(&report.tallies) {
+        for ((history, rule), tally) in
+            self.admission.iter_mut().zip(&settings.admission).zip(&report.tallies)
+        {
             if tally.is_empty() {
                 history.forget(rule, now);
             } else {
@@ -223,7 +225,8 @@ impl Board {
 
     /// Takes the limit's next step, if the window is complete.
     fn step(&mut self, settings: &Settings, now: MonoTime, noise: u64) {
-        let complete = now.since(self.window_began) >= settings.window && self.window.total() >= settings.min_samples;
+        let complete =
+            now.since(self.window_began) >= settings.window && self.window.total() >= settings.min_samples;
         if !complete {
             return;
         }
@@ -288,8 +291,17 @@ impl Board {
     }
 
     const fn numbers(&self) -> [f64; 8] {
-        let Self { arrived, refused, load_sum, load_count, load, signal_sum, signal_count, signal_excess, .. } =
-            self;
+        let Self {
+            arrived,
+            refused,
+            load_sum,
+            load_count,
+            load,
+            signal_sum,
+            signal_count,
+            signal_excess,
+            ..
+        } = self;
         [*arrived, *refused, *load_sum, *load_count, *load, *signal_sum, *signal_count, *signal_excess]
     }
 

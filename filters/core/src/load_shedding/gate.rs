@@ -112,8 +112,8 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slots::Fingerprint;
     use crate::random::{Fixed, SplitMix};
+    use crate::slots::Fingerprint;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 

@@ -55,7 +55,13 @@ impl Mix {
         for count in self.0.iter().rev() {
             let count = f64::from(*count);
             let last = shares.last().copied().unwrap_or(1.0);
-            shares.push(if count > 0.0 { (left / count).min(1.0) } else if left > 0.0 { last } else { 0.0 });
+            shares.push(if count > 0.0 {
+                (left / count).min(1.0)
+            } else if left > 0.0 {
+                last
+            } else {
+                0.0
+            });
             left = (left - count).max(0.0);
         }
         shares.reverse();

@@ -80,13 +80,7 @@ pub struct Queue<T> {
 impl<T: Copy + Eq> Queue<T> {
     /// An empty queue.
     pub const fn new(settings: Settings) -> Self {
-        Self {
-            settings,
-            lines: BTreeMap::new(),
-            length: 0,
-            empty_since: MonoTime::ZERO,
-            codel: Codel::new(),
-        }
+        Self { settings, lines: BTreeMap::new(), length: 0, empty_since: MonoTime::ZERO, codel: Codel::new() }
     }
 
     /// How many wait.

@@ -11,7 +11,8 @@
 //! on a tick, and each by moving a difference in both:
 //!
 //! - The owner of a slot knows how many it has, and makes the count of its slot say that.
-//! - One of the members makes the counts of slots that nobody holds say none.
+//! - One of the members makes the counts of slots that nobody holds say none. The holders of a slot use two counts in turn, so
+//!   who does not know yet that there is a new holder does not touch its count.
 //!
 //! Neither needs to know what happened. Should two run at once and both move the same difference, the sum still holds, and the
 //! next tick moves the rest.

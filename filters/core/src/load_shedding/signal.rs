@@ -72,8 +72,7 @@ mod tests {
             (None, "much", None),
             (None, "", None),
         ] {
-            let signal =
-                Signal { header: "x".to_owned(), metric: metric.map(str::to_owned), threshold: 0.8 };
+            let signal = Signal { header: "x".to_owned(), metric: metric.map(str::to_owned), threshold: 0.8 };
             let over = signal.over(value.as_bytes());
             let same = match (over, expected) {
                 (Some(over), Some(expected)) => (over - expected).abs() < 1e-9,

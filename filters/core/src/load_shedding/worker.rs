@@ -13,7 +13,8 @@
 //!
 //! # Limits
 //!
-//! Two workers that race for the last place may both take themselves back. Order among those who wait is exact within a
+//! Two workers that race for the last place may both take themselves back, and try again; should they collide each time, the place
+//! stays free for a moment. Order among those who wait is exact within a
 //! worker; between workers it is by odds, in proportion to how many wait where.
 
 use super::Reason;
@@ -30,6 +31,9 @@ use std::rc::Rc;
 
 /// More answers than these at one worker between two reports tell nothing new.
 const MOST_LOOKS: u32 = 100;
+
+/// How often a request tries to take a place that others seem to leave free.
+const MOST_TRIES: u32 = 3;
 
 /// A client that leaves after so many times the latency of an idle upstream has given up.
 const GIVEN_UP: f64 = 2.0;
@@ -185,9 +189,9 @@ impl<T: Copy + Eq> Worker<T> {
                 self.report.callers.count(caller);
             }
         }
-        let came = arrival.caller.map(|caller| {
-            self.callers.of(caller).saturating_add(self.report.callers.of(caller))
-        });
+        let came = arrival
+            .caller
+            .map(|caller| self.callers.of(caller).saturating_add(self.report.callers.of(caller)));
         if let Some(reason) = self.gate.turns_away(arrival.class, came, random) {
             if reason != Reason::Signal {
                 self.report.arrived = self.report.arrived.saturating_add(1);
@@ -231,16 +235,23 @@ impl<T: Copy + Eq> Worker<T> {
 
     /// Takes a place, if there is one.
     fn enter(&mut self, rank: Rank, counters: &impl Counters) -> Option<u32> {
-        counters.add_in_flight(1);
-        let in_flight = counters.in_flight();
-        self.last_seen = in_flight;
-        if in_flight > self.allowed_for(rank) {
+        let allowed = self.allowed_for(rank);
+        for _ in 0..MOST_TRIES {
+            counters.add_in_flight(1);
+            let in_flight = counters.in_flight();
+            self.last_seen = in_flight;
+            if in_flight <= allowed {
+                self.held = self.held.saturating_add(1);
+                self.report.samples.saw(in_flight);
+                return Some(in_flight);
+            }
             counters.add_in_flight(-1);
-            return None;
+            // Two that came at once may both have taken themselves back.
+            if counters.in_flight() >= allowed {
+                return None;
+            }
         }
-        self.held = self.held.saturating_add(1);
-        self.report.samples.saw(in_flight);
-        Some(in_flight)
+        None
     }
 
     fn leave(&mut self, counters: &impl Counters) {
@@ -320,8 +331,10 @@ impl<T: Copy + Eq> Worker<T> {
     /// Takes out who has waited for too long.
     pub fn expire(&mut self, counters: &impl Counters, now: MonoTime) -> Vec<Expelled<T>> {
         let expired = self.queue.expired(now, self.overloaded);
-        let expelled = expired.into_iter().map(|(ticket, rank, _)| {
-            Expelled { ticket, class: rank.class, reason: Reason::QueueTimeout }
+        let expelled = expired.into_iter().map(|(ticket, rank, _)| Expelled {
+            ticket,
+            class: rank.class,
+            reason: Reason::QueueTimeout,
         });
         let expelled: Vec<_> = expelled.collect();
         for _ in &expelled {

@@ -30,9 +30,11 @@ impl View {
         (0..SLOTS).zip(&self.0).filter_map(|(number, slot)| slot.holder(number))
     }
 
-    /// The slots that have been held and are not now.
-    pub fn vacant(&self) -> impl Iterator<Item = u8> {
-        (0..SLOTS).zip(&self.0).filter(|(number, slot)| slot.holder(*number).is_none()).map(|(number, _)| number)
+    /// Who held those slots last that nobody holds now.
+    pub fn last_holders(&self) -> impl Iterator<Item = Member> {
+        let vacant = (0..SLOTS).zip(&self.0).filter(|(number, slot)| slot.holder(*number).is_none());
+        // Leaving and dying both begin an epoch; the one before was the holder's.
+        vacant.filter_map(|(slot, state)| Some(Member { slot, epoch: state.epoch.checked_sub(1)? }))
     }
 
     /// Whether somebody who was here in `earlier` is gone: what waits for others has a reason to look again.

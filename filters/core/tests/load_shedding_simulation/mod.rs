@@ -4,9 +4,9 @@
 //! rest waits there. Clients leave after half a second; the upstream works on what it has received all the same. Answers take
 //! a little longer to be noticed, by chance, as timers and schedulers have it.
 
+use ballast_core::load_shedding::Settings;
 use ballast_core::load_shedding::board::Board;
 use ballast_core::load_shedding::worker::{Arrival, Counters, Expelled, Turn, Verdict, Worker};
-use ballast_core::load_shedding::Settings;
 use ballast_core::random::{Random, SplitMix};
 use ballast_core::slots::Fingerprint;
 use ballast_core::time::MonoTime;

@@ -58,6 +58,23 @@ fn a_successor_in_the_same_slot_counts_its_own_and_not_its_predecessors() {
 }
 
 #[test]
+fn who_takes_back_what_a_crashed_worker_had_takes_nothing_from_its_successor() {
+    let mut workers = fixed(2, 4, NO_QUEUE);
+    let _lost = requests(&workers, 0, 2);
+    workers.vms[0].kill();
+    workers.host.advance(15 * A_SECOND);
+    workers.restart(0, &configuration(4, NO_QUEUE));
+    // It joins with its first request, and for up to a second the other one does not know that.
+    let held = requests(&workers, 0, 3);
+    for _ in 0..10 {
+        workers.vms[1].host().advance(A_SECOND / 10);
+        assert_eq!(gauge(&workers.host, "in_flight"), 3);
+    }
+    assert_eq!(served(&requests(&workers, 1, 4)), 1);
+    held.iter().for_each(|stream| stream.finish().unwrap());
+}
+
+#[test]
 fn a_worker_that_was_silent_for_too_long_counts_its_requests_again_when_it_is_back() {
     let workers = fixed(2, 4, NO_QUEUE);
     let held = requests(&workers, 0, 2);

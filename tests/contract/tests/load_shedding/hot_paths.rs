@@ -48,7 +48,13 @@ const PATHS: [Path; 5] = [
         before: 2,
         held: 0,
         status: 200,
-        host_calls: &[("clock_time_get", 2), ("proxy_get_header_map_pairs", 1), ("proxy_get_metric", 1), ("proxy_get_property", 1), ("proxy_increment_metric", 4)],
+        host_calls: &[
+            ("clock_time_get", 2),
+            ("proxy_get_header_map_pairs", 1),
+            ("proxy_get_metric", 1),
+            ("proxy_get_property", 1),
+            ("proxy_increment_metric", 4),
+        ],
         instructions: 4_867,
     },
     Path {
@@ -66,7 +72,13 @@ const PATHS: [Path; 5] = [
         before: 150,
         held: 0,
         status: 200,
-        host_calls: &[("clock_time_get", 3), ("proxy_get_metric", 1), ("proxy_get_shared_data", 3), ("proxy_increment_metric", 4), ("proxy_set_shared_data", 2)],
+        host_calls: &[
+            ("clock_time_get", 3),
+            ("proxy_get_metric", 1),
+            ("proxy_get_shared_data", 3),
+            ("proxy_increment_metric", 4),
+            ("proxy_set_shared_data", 2),
+        ],
         instructions: 17_261,
     },
     Path {
@@ -75,7 +87,15 @@ const PATHS: [Path; 5] = [
         before: 2,
         held: 1,
         status: 503,
-        host_calls: &[("clock_time_get", 1), ("proxy_get_header_map_pairs", 1), ("proxy_get_metric", 1), ("proxy_increment_metric", 5), ("proxy_send_local_response", 1), ("proxy_set_property", 1), ("random_get", 1)],
+        host_calls: &[
+            ("clock_time_get", 1),
+            ("proxy_get_header_map_pairs", 1),
+            ("proxy_get_metric", 2),
+            ("proxy_increment_metric", 5),
+            ("proxy_send_local_response", 1),
+            ("proxy_set_property", 1),
+            ("random_get", 1),
+        ],
         instructions: 17_436,
     },
 ];

@@ -40,7 +40,8 @@ fn configuration(limit: u32, more: &str) -> String {
 }
 
 const NO_QUEUE: &str = r#""queue": {"max_length": 0}"#;
-const PRIORITY: &str = r#""priority": {"by": [{"header": "x-priority", "trust": {"client_addresses": ["192.0.2.1"]}}]}"#;
+const PRIORITY: &str =
+    r#""priority": {"by": [{"header": "x-priority", "trust": {"client_addresses": ["192.0.2.1"]}}]}"#;
 
 /// Whether the request goes to the upstream.
 fn goes_on(stream: &Stream) -> bool {

@@ -126,7 +126,9 @@ fn the_important_go_first_and_take_the_places_of_others_in_a_full_queue() {
 
 #[test]
 fn equals_are_served_as_the_order_says() {
-    for (order, expected) in [("fifo", [true, false]), ("lifo", [false, true]), ("adaptive_lifo", [true, false])] {
+    for (order, expected) in
+        [("fifo", [true, false]), ("lifo", [false, true]), ("adaptive_lifo", [true, false])]
+    {
         let more = format!(r#""queue": {{"max_wait": "10s", "order": "{order}"}}"#);
         let workers = fixed(1, 1, &more);
         let held = workers.get(0, "/", &[]);

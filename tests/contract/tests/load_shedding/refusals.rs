@@ -94,7 +94,8 @@ fn the_class_is_told_to_the_upstream_and_believed_from_the_trusted_only() {
             let path = ["xds", "route_metadata", "filter_metadata", "ballast", "priority"];
             stream.set_property(&path, class);
         }
-        let mut headers = vec![(":method", "GET"), (":path", "/"), (":authority", "a"), ("x-class", "forged")];
+        let mut headers =
+            vec![(":method", "GET"), (":path", "/"), (":authority", "a"), ("x-class", "forged")];
         headers.extend(header.map(|value| ("x-priority", value)));
         stream.request_headers(&headers, true).unwrap();
         let told = stream.request().headers.text("x-class").map(str::to_owned);
@@ -119,22 +120,46 @@ fn wrong_configurations_are_refused_by_name() {
     for (configuration, expected) in [
         (r#"{"limit": {"initial": 0}}"#, "limit.initial: `0` is not 4 to 1000"),
         (r#"{"limit": {"tolerance": 0.5}}"#, "limit.tolerance: `0.5` is not 1 to 10"),
-        (r#"{"limit": {"algorithm": "aimd", "tolerance": 2}}"#, "limit.tolerance: `2` is for algorithm `gradient2` only"),
+        (
+            r#"{"limit": {"algorithm": "aimd", "tolerance": 2}}"#,
+            "limit.tolerance: `2` is for algorithm `gradient2` only",
+        ),
         (r#"{"limit": {"algorithm": "bbr"}}"#, "limit.algorithm: unknown variant `bbr`"),
         (r#"{"queue": {"max_wait": "2m"}}"#, "queue.max_wait: `2m` is not 1ms to 1m"),
         (r#"{"queue": {"max_wait": 200}}"#, "queue.max_wait: "),
         (r#"{"priority": {"by": [{"header": "x-p"}]}}"#, "priority.by[0].trust: missing"),
         (r#"{"priority": {"by": []}}"#, "priority.by: "),
-        (r#"{"priority": {"by": [{"route_metadata": "p"}], "classes": ["a", "b"]}}"#, "priority.classes: none is called `default`"),
-        (r#"{"priority": {"by": [{"route_metadata": "p"}], "classes": ["default", "default"]}}"#, "priority.classes[1]: `default` is named twice"),
+        (
+            r#"{"priority": {"by": [{"route_metadata": "p"}], "classes": ["a", "b"]}}"#,
+            "priority.classes: none is called `default`",
+        ),
+        (
+            r#"{"priority": {"by": [{"route_metadata": "p"}], "classes": ["default", "default"]}}"#,
+            "priority.classes[1]: `default` is named twice",
+        ),
         (r#"{"admission": {"success_rate": "0%"}}"#, "admission[0].success_rate: `0%`"),
         (r#"{"admission": [{"name": "a"}, {}]}"#, "admission[1].name: missing"),
-        (r#"{"bulkheads": [{"name": "a", "max_concurrent": 0}]}"#, "bulkheads[0].max_concurrent: `0` is not 1 to 1000000"),
-        (r#"{"bulkheads": [{"name": "a", "max_concurrent": 1}, {"name": "a", "max_concurrent": 1}]}"#, "bulkheads[1].name: "),
-        (r#"{"load_signals": [{"response_header": "x", "threshold": 0}]}"#, "load_signals[0].threshold: `0` is not more than 0"),
-        (r#"{"load_signals": [{"response_header": "x", "threshold": "much"}]}"#, "load_signals[0].threshold: `much` is neither"),
+        (
+            r#"{"bulkheads": [{"name": "a", "max_concurrent": 0}]}"#,
+            "bulkheads[0].max_concurrent: `0` is not 1 to 1000000",
+        ),
+        (
+            r#"{"bulkheads": [{"name": "a", "max_concurrent": 1}, {"name": "a", "max_concurrent": 1}]}"#,
+            "bulkheads[1].name: ",
+        ),
+        (
+            r#"{"load_signals": [{"response_header": "x", "threshold": 0}]}"#,
+            "load_signals[0].threshold: `0` is not more than 0",
+        ),
+        (
+            r#"{"load_signals": [{"response_header": "x", "threshold": "much"}]}"#,
+            "load_signals[0].threshold: `much` is neither",
+        ),
         (r#"{"reject": {"status": 200}}"#, "reject.status: `200` refuses nothing"),
-        (r#"{"levels": {"elevated": "99%", "high": "95%"}}"#, "levels: each level is at least the one before"),
+        (
+            r#"{"levels": {"elevated": "99%", "high": "95%"}}"#,
+            "levels: each level is at least the one before",
+        ),
         (r#"{"levels": {"high": "0.95"}}"#, "levels.high: `0.95` is not a percentage"),
         (r#"{"fairness": {"key": ["tenant"]}}"#, "fairness.key[0]: "),
         (r#"{"stratgy": "fair"}"#, "stratgy: unknown field `stratgy`"),

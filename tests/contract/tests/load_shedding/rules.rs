@@ -29,7 +29,8 @@ fn send(
 
 #[test]
 fn an_upstream_that_fails_gets_less_until_it_is_well_again() {
-    let configuration = r#"{"admission": {"success_rate": "95%", "window": "2s", "min_rps": 5, "max_rejection": "80%"}}"#;
+    let configuration =
+        r#"{"admission": {"success_rate": "95%", "window": "2s", "min_rps": 5, "max_rejection": "80%"}}"#;
     let workers = Workers::start(&MODULE, 2, configuration);
     assert!(send(&workers, 200, &[], "200", &[]).is_empty());
     send(&workers, 500, &[], "500", &[]);

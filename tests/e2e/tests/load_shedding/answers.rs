@@ -32,10 +32,13 @@ async fn the_sample_does_what_its_comments_say() {
     assert_eq!(statuses, [200, 200, 503, 503, 503, 503, 503]);
     nothing_is_left(&envoy).await;
     let log = envoy.wait_for_access_log(7, SOON).await;
-    let refused = log.iter().filter(|line| line.contains("503 ballast_load_shedding{reports,bulkhead} reports,bulkhead"));
+    let refused = log
+        .iter()
+        .filter(|line| line.contains("503 ballast_load_shedding{reports,bulkhead} reports,bulkhead"));
     assert_eq!(refused.count(), 5, "{log:?}");
     let prometheus = envoy.admin("/stats/prometheus").await;
-    let labelled = r#"ballast_load_shedding_rejected{namespace="load-shedding",reason="bulkhead",class="default"} 5"#;
+    let labelled =
+        r#"ballast_load_shedding_rejected{namespace="load-shedding",reason="bulkhead",class="default"} 5"#;
     assert!(prometheus.contains(labelled), "{prometheus}");
 }
 
@@ -45,7 +48,8 @@ async fn a_refusal_says_why_and_when_to_come_back() {
     upstream.script("/held", Answer::ok().delay(Duration::from_secs(60)));
     let envoy = shedding(ONE, &upstream).start().await.unwrap();
     let held = hold(&envoy).await;
-    let refused = Request::get(&envoy.url("/")).header("accept", "application/problem+json").send().await.unwrap();
+    let refused =
+        Request::get(&envoy.url("/")).header("accept", "application/problem+json").send().await.unwrap();
     assert_eq!(refused.status, 503);
     let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=2).contains(&seconds), "{seconds}");
@@ -60,7 +64,10 @@ async fn a_refusal_says_why_and_when_to_come_back() {
     let passed = Request::get(&envoy.url("/")).header("x-priority", "high").send().await.unwrap();
     assert_eq!(passed.status, 200);
     let log = envoy.wait_for_access_log(4, SOON).await;
-    assert!(log.iter().any(|line| line.contains("503 ballast_load_shedding{default,limit} default,limit")), "{log:?}");
+    assert!(
+        log.iter().any(|line| line.contains("503 ballast_load_shedding{default,limit} default,limit")),
+        "{log:?}"
+    );
 }
 
 #[tokio::test]

@@ -41,7 +41,10 @@ async fn what_a_crashed_vm_had_comes_back_and_what_it_had_parked_is_answered() {
         statuses.push(request.answer().await.map(|response| response.status));
     }
     let served = statuses.iter().filter(|status| matches!(status, Ok(200))).count();
-    assert!(statuses.iter().all(Result::is_ok), "everybody is answered within the idle time-out: {statuses:?}");
+    assert!(
+        statuses.iter().all(Result::is_ok),
+        "everybody is answered within the idle time-out: {statuses:?}"
+    );
     assert!(served >= 8, "the other workers go on: {statuses:?}");
     nothing_is_left(&envoy).await;
 

@@ -56,11 +56,12 @@ async fn places_of_clients_that_vanish_come_back_whether_they_were_served_or_wai
     let envoy = shedding(configuration, &upstream).concurrency(4).start().await.unwrap();
     for round in 0..3 {
         let mut pending = Vec::new();
-        for _ in 0..10 {
-            pending.push(Request::get(&envoy.url("/")).begin().await.unwrap());
+        for (count, name, value) in [(4, "in_flight", 4), (6, "queued", 6)] {
+            for _ in 0..count {
+                pending.push(Request::get(&envoy.url("/")).begin().await.unwrap());
+            }
+            envoy.wait_for_stat(&metric(name), |shown| shown == value, SOON).await;
         }
-        envoy.wait_for_stat(&metric("queued"), |queued| queued == 6, SOON).await;
-        envoy.wait_for_stat(&metric("in_flight"), |in_flight| in_flight == 4, SOON).await;
         let refused = Request::get(&envoy.url("/")).send().await.unwrap();
         assert_eq!(refused.status, 503, "round {round}");
         pending.into_iter().for_each(Pending::kill);

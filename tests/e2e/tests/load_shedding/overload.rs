@@ -6,7 +6,8 @@ use ballast_harness::{Load, Request};
 use ballast_upstream::{Answer, Behaviour, Capacity, Queue, Upstream};
 use std::time::Duration;
 
-const CONFIGURATION: &str = r#"{"priority": {"by": [{"header": "x-priority", "trust": {"client_addresses": ["127.0.0.1"]}}]}}"#;
+const CONFIGURATION: &str =
+    r#"{"priority": {"by": [{"header": "x-priority", "trust": {"client_addresses": ["127.0.0.1"]}}]}}"#;
 
 fn upstream() -> Upstream {
     let upstream = Upstream::start();
@@ -22,7 +23,10 @@ async fn the_limit_keeps_the_upstreams_queue_short_and_the_critical_are_served()
     let envoy = shedding(CONFIGURATION, &upstream).concurrency(4).start().await.unwrap();
     let load = |class: &str, rate: f64| {
         let request = Request::get(&envoy.url("/")).header("x-priority", class);
-        Load::repeating(request, &envoy.url("/")).connections(64).time(Duration::from_secs(8)).per_second(rate)
+        Load::repeating(request, &envoy.url("/"))
+            .connections(64)
+            .time(Duration::from_secs(8))
+            .per_second(rate)
     };
     let (critical, others) = (load("critical", 100.0), load("default", 1_400.0));
     let (critical, others) = tokio::join!(critical.run(), others.run());

@@ -1,6 +1,8 @@
 //! From what is written to what is valid.
 
-use super::raw::{ProblemType, RawAdmission, RawAlgorithm, RawBulkhead, RawLimit, RawPriority, RawSignal, RawSource};
+use super::raw::{
+    ProblemType, RawAdmission, RawAlgorithm, RawBulkhead, RawLimit, RawPriority, RawSignal, RawSource,
+};
 use super::{Admission, Bulkhead, Config, DEFAULT_CLASS, Priority, RawConfig, Reject, Source};
 use crate::config::{ConfigError, Name, check_unique};
 use crate::load_shedding::level::Thresholds;
@@ -37,8 +39,12 @@ impl TryFrom<RawConfig> for Config {
         at_most("bulkheads", raw.bulkheads.len(), MOST_RULES)?;
         let numbers = rules.iter().enumerate().map(|(at, rule)| admission_numbers(at, rule));
         let settings = Settings {
-            percentile: between("limit.percentile", raw.limit.percentile, Share::from_basis_points(100)..=Share::from_basis_points(9_900))?
-                .of(10_000) as f64
+            percentile: between(
+                "limit.percentile",
+                raw.limit.percentile,
+                Share::from_basis_points(100)..=Share::from_basis_points(9_900),
+            )?
+            .of(10_000) as f64
                 / 10_000.0,
             window: span("limit.window", raw.limit.window, Duration::from_millis(10)..=MINUTE)?,
             min_samples: between("limit.min_samples", raw.limit.min_samples, 1..=100_000)?,
@@ -47,7 +53,11 @@ impl TryFrom<RawConfig> for Config {
             strategy: raw.strategy.into(),
             queue: queue::Settings {
                 max_length: between("queue.max_length", raw.queue.max_length, 0..=MOST_WAITING)?,
-                target_delay: span("queue.target_delay", raw.queue.target_delay, Duration::from_millis(1)..=MINUTE)?,
+                target_delay: span(
+                    "queue.target_delay",
+                    raw.queue.target_delay,
+                    Duration::from_millis(1)..=MINUTE,
+                )?,
                 max_wait: span("queue.max_wait", raw.queue.max_wait, Duration::from_millis(1)..=MINUTE)?,
                 order: raw.queue.order.into(),
             },
@@ -55,7 +65,10 @@ impl TryFrom<RawConfig> for Config {
             thresholds: thresholds(raw.levels.elevated.0, raw.levels.high.0, raw.levels.critical.0)?,
         };
         if !(400..=599).contains(&raw.reject.status) {
-            return Err(error("reject.status", format!("`{}` refuses nothing: 400 to 599", raw.reject.status)));
+            return Err(error(
+                "reject.status",
+                format!("`{}` refuses nothing: 400 to 599", raw.reject.status),
+            ));
         }
         let reject = Reject {
             status: raw.reject.status,
@@ -102,13 +115,15 @@ fn limit(raw: &RawLimit) -> Result<limit::Settings, ConfigError> {
     between("limit.min", min, 1..=max)?;
     let initial = between("limit.initial", raw.initial, min..=max)?;
     let algorithm = match raw.algorithm {
-        RawAlgorithm::Gradient2 => {
-            Algorithm::Gradient2(Gradient2 { tolerance: number("limit.tolerance", raw.tolerance.unwrap_or(1.25), 1.0..=10.0)? })
-        }
+        RawAlgorithm::Gradient2 => Algorithm::Gradient2(Gradient2 {
+            tolerance: number("limit.tolerance", raw.tolerance.unwrap_or(1.25), 1.0..=10.0)?,
+        }),
         RawAlgorithm::Vegas => Algorithm::Vegas(Vegas { smoothing: 1.0 }),
         RawAlgorithm::Aimd | RawAlgorithm::Fixed => {
             let timeout = raw.timeout.unwrap_or(Span(Duration::from_secs(5)));
-            Algorithm::Aimd(Aimd { timeout: span("limit.timeout", timeout, Duration::from_millis(1)..=10 * MINUTE)? })
+            Algorithm::Aimd(Aimd {
+                timeout: span("limit.timeout", timeout, Duration::from_millis(1)..=10 * MINUTE)?,
+            })
         }
     };
     if raw.algorithm != RawAlgorithm::Gradient2 {
@@ -139,7 +154,10 @@ fn priority(raw: Option<RawPriority>) -> Result<Priority, ConfigError> {
     let sources = raw.by.into_iter().enumerate().map(|(at, raw)| source(&format!("priority.by[{at}]"), raw));
     let sources: Vec<Source> = sources.collect::<Result<_, _>>()?;
     if sources.is_empty() {
-        return Err(error("priority.by", "`[]` names no class: name a header or a key of the route's metadata".to_owned()));
+        return Err(error(
+            "priority.by",
+            "`[]` names no class: name a header or a key of the route's metadata".to_owned(),
+        ));
     }
     Ok(Priority { sources, classes: raw.classes, default, propagate: raw.propagate })
 }
@@ -149,9 +167,10 @@ fn source(path: &str, raw: RawSource) -> Result<Source, ConfigError> {
         RawSource { header: Some(header), trust: Some(trust), route_metadata: None } => {
             Ok(Source::Header(header, trust))
         }
-        RawSource { header: Some(_), trust: None, route_metadata: None } => {
-            Err(error(&format!("{path}.trust"), "missing: a header that raises a priority is believed from some only".to_owned()))
-        }
+        RawSource { header: Some(_), trust: None, route_metadata: None } => Err(error(
+            &format!("{path}.trust"),
+            "missing: a header that raises a priority is believed from some only".to_owned(),
+        )),
         RawSource { header: None, trust: None, route_metadata: Some(key) } => {
             Ok(Source::Property(Property::RouteMetadata(vec!["ballast".to_owned(), key.0])))
         }
@@ -185,7 +204,10 @@ fn admission(rules: Vec<RawAdmission>) -> Result<Vec<Admission>, ConfigError> {
             None => return Err(error(&path, "missing: of several rules each has a name".to_owned())),
         };
         if checked.iter().any(|earlier| earlier.name == name) {
-            return Err(error(&path, format!("`{name}` is the name of another rule too: names must be unique")));
+            return Err(error(
+                &path,
+                format!("`{name}` is the name of another rule too: names must be unique"),
+            ));
         }
         checked.push(Admission { name, matcher: rule.matcher, mode: rule.mode });
     }
@@ -231,7 +253,11 @@ fn at_most(path: &str, count: usize, most: usize) -> Result<(), ConfigError> {
     if count > most { Err(error(path, format!("{count} are too many: at most {most}"))) } else { Ok(()) }
 }
 
-fn between<T: PartialOrd + core::fmt::Display>(path: &str, value: T, allowed: RangeInclusive<T>) -> Result<T, ConfigError> {
+fn between<T: PartialOrd + core::fmt::Display>(
+    path: &str,
+    value: T,
+    allowed: RangeInclusive<T>,
+) -> Result<T, ConfigError> {
     if allowed.contains(&value) {
         return Ok(value);
     }

@@ -16,7 +16,9 @@ impl<'de> Deserialize<'de> for Percent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         percent(&text).map(Self).ok_or_else(|| {
-            D::Error::custom(format!("`{text}` is not a percentage: write it like `110%` (more than 0%, up to 1000%)"))
+            D::Error::custom(format!(
+                "`{text}` is not a percentage: write it like `110%` (more than 0%, up to 1000%)"
+            ))
         })
     }
 }
@@ -58,7 +60,9 @@ impl<'de> Deserialize<'de> for Threshold {
 
             fn visit_str<E: Error>(self, text: &str) -> Result<f64, E> {
                 percent(text).ok_or_else(|| {
-                    E::custom(format!("`{text}` is neither a number nor a share: write it like `85%` or 0.85"))
+                    E::custom(format!(
+                        "`{text}` is neither a number nor a share: write it like `85%` or 0.85"
+                    ))
                 })
             }
         }
