@@ -64,7 +64,7 @@ fn trace(outcome: &Outcome) {
 
 #[test]
 fn offered_load() {
-    for seed in 1..=2 {
+    for seed in 1..=8 {
         for times in [0.5, 1.0, 2.0, 3.0, 4.0] {
             let outcome = run(&scenario(everybody(times), 20.0, seed));
             trace(&outcome);
@@ -85,7 +85,7 @@ fn offered_load() {
 
 #[test]
 fn critical() {
-    for seed in 1..=2 {
+    for seed in 1..=8 {
         let sources = vec![
             Source { per_second: 160.0, class: 0, caller: 1 },
             Source { per_second: 1_440.0, class: 2, caller: 2 },
@@ -103,7 +103,7 @@ fn critical() {
 
 #[test]
 fn tenants() {
-    for seed in 1..=2 {
+    for seed in 1..=8 {
         let sources: Vec<Source> = (0..10)
             .map(|caller| Source { per_second: if caller == 0 { 400.0 } else { 20.0 }, class: 2, caller })
             .collect();
@@ -111,7 +111,7 @@ fn tenants() {
         trace(&outcome);
         println!(
             "tenants seed {seed}: quiet {:.4}, greedy {:.4}, p99 {:.1}, goodput {:.1}",
-            outcome.success(0.0, 20.0, |request| request.source > 0),
+            outcome.success(3.0, 20.0, |request| request.source > 0),
             outcome.success(0.0, 20.0, |request| request.source == 0),
             outcome.latency(0.0, 20.0, 0.99, |request| request.source > 0),
             outcome.goodput(0.0, 20.0)
@@ -122,9 +122,7 @@ fn tenants() {
 #[test]
 fn slow_down() {
     let only: Option<u64> = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    for (seed, times) in
-        [(1, 1.0), (2, 1.0), (5, 1.0), (6, 1.0), (7, 1.0), (8, 1.0), (3, 2.0), (4, 0.9), (9, 2.0), (10, 4.0)]
-    {
+    for (seed, times) in (1..=40).map(|seed| (seed, [0.9, 1.0, 2.0, 4.0][seed as usize % 4])) {
         if only.is_some_and(|only| only != seed) {
             continue;
         }

@@ -24,7 +24,7 @@ use vegas::Vegas;
 const DROPS_OF_A_WINDOW: f64 = 0.05;
 
 /// Above this share of clients that left what is in flight upstream is more than is known.
-const LEFT_OF_A_WINDOW: f64 = 0.02;
+const LEFT_OF_A_WINDOW: f64 = 0.1;
 
 /// How a limit is found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,6 +57,8 @@ pub struct Settings {
 pub struct Window {
     /// The latency in nanoseconds at the configured percentile.
     pub latency: f64,
+    /// The mean latency in nanoseconds.
+    pub mean: f64,
     /// How many were in flight on average.
     pub in_flight: f64,
     /// How many were in flight at the most.
@@ -81,6 +83,7 @@ impl Window {
         Some(Self {
             // Where nothing was answered the drops are what counts.
             latency: latency.unwrap_or(0.0),
+            mean: samples.mean().map_or(0.0, |mean| mean.as_nanos() as f64),
             in_flight: samples.mean_in_flight(),
             most_in_flight: f64::from(samples.most_in_flight()),
             dropped: drops >= DROPS_OF_A_WINDOW,

@@ -30,6 +30,7 @@ pub struct Samples {
     count: u32,
     drops: u32,
     left: u32,
+    nanos: u64,
     in_flight: u64,
     most_in_flight: u32,
 }
@@ -40,6 +41,7 @@ impl Samples {
         self.count = self.count.saturating_add(1);
         let slot = self.buckets.entry(bucket_of(latency)).or_default();
         *slot = slot.saturating_add(1);
+        self.nanos = self.nanos.saturating_add(nanos(latency));
         self.in_flight = self.in_flight.saturating_add(in_flight.into());
         self.most_in_flight = self.most_in_flight.max(in_flight);
     }
@@ -70,6 +72,7 @@ impl Samples {
         self.count = self.count.saturating_add(other.count);
         self.drops = self.drops.saturating_add(other.drops);
         self.left = self.left.saturating_add(other.left);
+        self.nanos = self.nanos.saturating_add(other.nanos);
         self.in_flight = self.in_flight.saturating_add(other.in_flight);
         self.most_in_flight = self.most_in_flight.max(other.most_in_flight);
     }
@@ -104,6 +107,11 @@ impl Samples {
         if self.count == 0 { 0.0 } else { self.in_flight as f64 / f64::from(self.count) }
     }
 
+    /// The mean latency of the answered requests; `None` without any.
+    pub fn mean(&self) -> Option<Duration> {
+        self.nanos.checked_div(self.count.into()).map(Duration::from_nanos)
+    }
+
     /// The latency that this share of the answered requests (0 to 1) did not exceed; `None` without any.
     pub fn percentile(&self, share: f64) -> Option<Duration> {
         let rank = (f64::from(self.count) * share).ceil().max(1.0);
@@ -123,6 +131,7 @@ impl Samples {
         writer.u32(self.count);
         writer.u32(self.drops);
         writer.u32(self.left);
+        writer.u64(self.nanos);
         writer.u64(self.in_flight);
         writer.u32(self.most_in_flight);
         writer.u8(u8::try_from(self.buckets.len()).unwrap_or(u8::MAX));
@@ -135,6 +144,7 @@ impl Samples {
     /// Reads one window.
     pub fn decode(reader: &mut Reader<'_>) -> Option<Self> {
         let (count, drops, left) = (reader.u32()?, reader.u32()?, reader.u32()?);
+        let nanos = reader.u64()?;
         let (in_flight, most_in_flight) = (reader.u64()?, reader.u32()?);
         let length = reader.u8()?;
         let mut buckets = BTreeMap::new();
@@ -145,7 +155,7 @@ impl Samples {
             }
             buckets.insert(bucket, reader.u32()?);
         }
-        Some(Self { buckets, count, drops, left, in_flight, most_in_flight })
+        Some(Self { buckets, count, drops, left, nanos, in_flight, most_in_flight })
     }
 }
 
@@ -236,7 +246,7 @@ mod tests {
             assert_eq!(Samples::decode(&mut Reader::new(&bytes[..length])), None, "cut to {length}");
         }
         let mut wrong = bytes;
-        wrong[25] = BUCKETS;
+        wrong[33] = BUCKETS;
         assert_eq!(Samples::decode(&mut Reader::new(&wrong)), None);
     }
 }

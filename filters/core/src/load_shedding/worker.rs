@@ -37,6 +37,8 @@ const MOST_TRIES: u32 = 3;
 
 /// A client that leaves after so many times the latency of an idle upstream has given up.
 const GIVEN_UP: f64 = 2.0;
+/// One that leaves after so many times it or more has waited for about as long as an idle upstream takes, or is thought to take.
+const ABOUT: f64 = 0.75;
 
 /// Counts that all workers share. Adding is atomic.
 pub trait Counters {
@@ -377,7 +379,7 @@ impl<T: Copy + Eq> Worker<T> {
     /// The upstream has answered with an error. One that came fast says nothing about how fast it works.
     pub fn erred(&mut self, latency: Duration, in_flight: u32) {
         if self.floor.is_some_and(|floor| latency.as_nanos() as f64 > floor) {
-            self.report.samples.left(latency, in_flight);
+            self.report.samples.success(latency, in_flight);
         }
     }
 
@@ -394,8 +396,8 @@ impl<T: Copy + Eq> Worker<T> {
         let waited = latency.as_nanos() as f64;
         if waited > GIVEN_UP * floor {
             self.report.samples.drop(in_flight);
-        } else if waited > floor {
-            self.report.samples.success(latency, in_flight);
+        } else if waited > ABOUT * floor {
+            self.report.samples.left(latency, in_flight);
         }
     }
 

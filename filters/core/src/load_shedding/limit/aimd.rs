@@ -43,6 +43,7 @@ mod tests {
         ] {
             let window = Window {
                 latency: latency_ms * 1e6,
+                mean: latency_ms * 1e6,
                 in_flight,
                 most_in_flight: in_flight,
                 dropped,

@@ -86,6 +86,10 @@ pub struct Memory {
     until_clear: u8,
     /// Windows with drops that say nothing new.
     until_backoff: u8,
+    /// Whether the first window of a dip is over.
+    has_settled: bool,
+    /// Whether the floor is a guess that no dip has proved.
+    is_guess: bool,
 }
 
 impl Memory {
@@ -112,6 +116,8 @@ impl Memory {
         writer.u8(self.until_dip);
         writer.u8(self.until_clear);
         writer.u8(self.until_backoff);
+        writer.u8(self.has_settled.into());
+        writer.u8(self.is_guess.into());
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
@@ -123,6 +129,8 @@ impl Memory {
             until_dip: reader.u8()?,
             until_clear: reader.u8()?,
             until_backoff: reader.u8()?,
+            has_settled: reader.u8()? != 0,
+            is_guess: reader.u8()? != 0,
         })
     }
 }
@@ -135,9 +143,15 @@ impl Gradient2 {
         window: &Window,
         settings: &Settings,
     ) -> (f64, Memory) {
-        memory.until_clear = if window.left { CLEAR_AFTER } else { memory.until_clear.saturating_sub(1) };
+        memory.until_clear = memory.until_clear.saturating_sub(1);
+        if window.left {
+            memory.until_clear = CLEAR_AFTER;
+            if memory.is_guess {
+                memory.floor *= FLOOR_CUT;
+            }
+        }
         if window.dropped {
-            memory.before_dip = 0.0;
+            (memory.before_dip, memory.has_settled) = (0.0, false);
             if memory.until_backoff > 0 {
                 // Who is dropped now was let through before the limit fell.
                 memory.until_backoff -= 1;
@@ -147,15 +161,20 @@ impl Gradient2 {
             return (limit * (1.0 - BACKOFF * window.drop_share), memory);
         }
         memory.until_backoff = memory.until_backoff.saturating_sub(1);
-        if window.latency <= 0.0 || window.in_flight <= 0.0 {
+        if window.latency <= 0.0 || window.mean <= 0.0 || window.in_flight <= 0.0 {
             return (limit, memory);
         }
         if memory.floor <= 0.0 {
             memory.floor = window.latency;
         }
-        let throughput = window.in_flight / window.latency;
+        // Little's law, which holds for means.
+        let throughput = window.in_flight / window.mean;
         if memory.dips() {
-            memory.after_dip(throughput, window);
+            if memory.has_settled {
+                memory.after_dip(throughput, window);
+            }
+            // What ends in a dip's first window was let through before it.
+            memory.has_settled = !memory.has_settled;
             return (limit, memory);
         }
         let restored = self.move_floor(limit, &mut memory, window, throughput);
@@ -195,7 +214,8 @@ impl Gradient2 {
             memory.congested_at = (0.0, 0.0);
             // What was let through before tells of neither the old nor the new.
             memory.until_clear = CLEAR_AFTER;
-            // That was a guess, which a dip will prove.
+            // That was a guess, which a dip will prove, and clients that leave disprove.
+            memory.is_guess = true;
             memory.until_dip = memory.until_dip.min(DIP_SOON);
             return 0.0;
         }
@@ -205,16 +225,16 @@ impl Gradient2 {
         }
         let (in_flight_before, latency_before) = memory.congested_at;
         if window.in_flight >= in_flight_before {
-            memory.congested_at = (window.in_flight, latency);
+            memory.congested_at = (window.in_flight, window.mean);
         } else if window.in_flight <= FEWER * in_flight_before {
             let fewer = window.in_flight / in_flight_before;
-            if latency > latency_before * (1.0 + fewer) / 2.0 {
+            if window.mean > latency_before * (1.0 + fewer) / 2.0 {
                 // Nearer to unchanged than to proportional: it was no queue.
-                memory.floor = latency;
+                memory.floor = window.mean;
                 memory.congested_at = (0.0, 0.0);
-                return memory.best.min(in_flight_before / latency_before) * latency;
+                return memory.best.min(in_flight_before / latency_before) * window.mean;
             }
-            memory.congested_at = (window.in_flight, latency);
+            memory.congested_at = (window.in_flight, window.mean);
         }
         0.0
     }
@@ -230,8 +250,11 @@ impl Memory {
             self.until_dip = DIP_AGAIN;
         } else if kept < LESS_THROUGHPUT && self.is_clear() {
             self.floor = self.floor.max(window.latency);
+            // Else the same loss would count again as a break-down.
+            self.best = self.best.min(throughput);
         }
         self.before_dip = 0.0;
+        self.is_guess = false;
     }
 
     /// Takes some of the limit away for one window, now and then, while all of it is in use.
