@@ -9,8 +9,8 @@ use ballast_core::retry_policy::routes::Routes;
 use ballast_core::rewrite::Rewrite;
 use ballast_host::{Cx, Host, StartError};
 
-/// What the circuit breaker leaves behind for a request that it watches.
-const BREAKER: &str = "ballast.circuit_breaker";
+/// What the circuit breaker leaves behind for a request that it watches: `<rule>,<state>`.
+const BREAKER: &str = "circuit-breaker";
 
 /// One policy at work.
 #[derive(Debug)]
@@ -107,8 +107,9 @@ impl Running {
     pub(crate) fn stopped<H: Host>(&self, cx: &Cx<'_, H>) -> Option<Refusal> {
         let stop = self.policy.stop_when;
         stop.overload(cx.facts()).or_else(|| {
-            let state = if stop.breaker_open { cx.host.property(BREAKER) } else { None };
-            matches!(state.as_deref(), Some(b"open" | b"half_open")).then_some(Refusal::BreakerOpen)
+            let fact = if stop.breaker_open { cx.fact(BREAKER) } else { None };
+            let state = fact.as_deref().and_then(|fact| fact.rsplit(|byte| *byte == b',').next());
+            matches!(state, Some(b"open" | b"half_open")).then_some(Refusal::BreakerOpen)
         })
     }
 }

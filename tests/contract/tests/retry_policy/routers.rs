@@ -110,7 +110,7 @@ fn an_open_breaker_stops_retries_and_so_does_a_closed_throttle() {
     let workers = policy(1, r#""via": "router", "throttle": {"max_tokens": 2, "token_ratio": 0.5}"#);
     for state in ["open", "half_open", "closed"] {
         let stream = workers.roots[0].stream();
-        stream.set_filter_state("ballast.circuit_breaker", state);
+        stream.set_filter_state("ballast.circuit-breaker", format!("reads,{state}"));
         stream.request_headers(&[(":method", "GET"), (":path", "/"), (":authority", "a")], true).unwrap();
         let allowed = if state == "closed" { "2" } else { "0" };
         assert_eq!(retries(&stream).as_deref(), Some(allowed), "{state}");
