@@ -31,7 +31,7 @@ pub fn variants() -> Vec<Variant> {
     let trip = r#""trip": {"failure_rate": "50%", "slow_call_rate": "80%", "slow_call": "2s", "consecutive_failures": 5}"#;
     // The first answer is slow enough, and it is never tried again.
     let open = r#""window": {"type": "count", "size": 1, "min_calls": 1}, "open": {"for": "24h", "max": "24h"},
-        "trip": {"slow_call_rate": "1%", "slow_call": "1ns"}"#;
+        "trip": {"slow_call_rate": "1%", "slow_call": "1ns"}, "fallback": {"status": 200}"#;
     let variant = |name, budget, filters| Variant { name, budget, filters };
     vec![
         variant("no filter", None, String::new()),
