@@ -88,7 +88,8 @@ impl Window {
             most_in_flight: f64::from(samples.most_in_flight()),
             dropped: drops >= DROPS_OF_A_WINDOW,
             drop_share: drops,
-            left: f64::from(samples.clients_left().saturating_add(samples.drops())) > LEFT_OF_A_WINDOW * f64::from(samples.total()),
+            left: f64::from(samples.clients_left().saturating_add(samples.drops()))
+                > LEFT_OF_A_WINDOW * f64::from(samples.total()),
         })
     }
 

@@ -41,8 +41,15 @@ mod tests {
             (20.0, 100.0, 20.0, false, 21.0),
             (11.0, 10.0, 2.0, true, 9.0),
         ] {
-            let window =
-                Window { latency: latency_ms * 1e6, mean: latency_ms * 1e6, in_flight, most_in_flight: in_flight, dropped, drop_share: 0.0, left: false };
+            let window = Window {
+                latency: latency_ms * 1e6,
+                mean: latency_ms * 1e6,
+                in_flight,
+                most_in_flight: in_flight,
+                dropped,
+                drop_share: 0.0,
+                left: false,
+            };
             assert_eq!(aimd.step(limit, &window), expected, "{window:?}");
         }
     }

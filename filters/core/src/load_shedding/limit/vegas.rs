@@ -90,7 +90,15 @@ mod tests {
     const VEGAS: Vegas = Vegas { smoothing: 1.0 };
 
     fn window(latency: f64, in_flight: f64, dropped: bool) -> Window {
-        Window { latency, mean: latency, in_flight, most_in_flight: in_flight, dropped, drop_share: 0.0, left: false }
+        Window {
+            latency,
+            mean: latency,
+            in_flight,
+            most_in_flight: in_flight,
+            dropped,
+            drop_share: 0.0,
+            left: false,
+        }
     }
 
     #[test]
