@@ -53,6 +53,7 @@ fn window() -> impl Strategy<Value = Window> {
     (latency, 0.0..5_000.0, 0.0..5_000.0, 0.0..=1.0_f64).prop_map(
         |(latency, in_flight, most_in_flight, drop_share)| Window {
             latency,
+            mean: latency * (0.5 + drop_share),
             in_flight,
             most_in_flight,
             dropped: drop_share >= 0.05,

@@ -84,12 +84,17 @@ impl Baseline {
     /// When a trial cannot be run.
     pub async fn measure(settings: &Settings) -> Result<Self> {
         let capacity = capacity(settings.time.min(Duration::from_secs(5))).await?;
-        let traffic = plain(capacity * 0.25, settings.time, settings.seed);
-        let trial = Trial::run(Way::Nothing, traffic, &[]).await?;
-        let window = Window { from: Duration::ZERO, to: settings.time };
-        let tally = Tally::of(&trial.observed, window, |_| true);
-        trial.tell(Way::Nothing, "0.25x", window, &tally);
-        Ok(Self { capacity, unloaded_p99: tally.millis(0.99) })
+        // The lowest of three: what else the machine does can only make it longer.
+        let mut unloaded_p99 = f64::INFINITY;
+        for _ in 0..3 {
+            let traffic = plain(capacity * 0.25, settings.time, settings.seed);
+            let trial = Trial::run(Way::Nothing, traffic, &[]).await?;
+            let window = Window { from: Duration::ZERO, to: settings.time };
+            let tally = Tally::of(&trial.observed, window, |_| true);
+            trial.tell(Way::Nothing, "0.25x", window, &tally);
+            unloaded_p99 = unloaded_p99.min(tally.millis(0.99));
+        }
+        Ok(Self { capacity, unloaded_p99 })
     }
 }
 

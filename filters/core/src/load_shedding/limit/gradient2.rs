@@ -15,9 +15,12 @@
 //! - Fewer in flight did not make it faster: the floor is where it is now.
 //! - The throughput broke down while as many were in flight: each request takes longer, by that factor.
 //!
-//! While all of the limit is in use, one window in some dozens has a fifth less of it. If the throughput is the same with
-//! less, the rest only made a queue, and the floor was too high. If it fell, the limit was right. A limit that is
-//! not in use is never touched.
+//! Clients that leave hide how slow the upstream is, and leave work behind that is not in flight any more. Where many do, no
+//! higher floor is believed for some windows, and one that was guessed falls.
+//!
+//! While all of the limit is in use, two windows in some dozens have a fifth less of it; the second, of which all requests
+//! were let through with less, is compared. If the throughput is the same with less, the rest only made a queue, and the
+//! floor was too high. If it fell, the limit was right. A limit that is not in use is never touched.
 
 use super::{Settings, Window, number, positive};
 use crate::wire::{Reader, Writer};
