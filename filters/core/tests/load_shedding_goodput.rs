@@ -15,7 +15,7 @@ use ballast_core::load_shedding::level::Thresholds;
 use ballast_core::load_shedding::limit::gradient2::Gradient2;
 use ballast_core::load_shedding::limit::{self, Algorithm};
 use ballast_core::load_shedding::queue::{self, Order};
-use load_shedding_simulation::{Outcome, Scenario, Source, run};
+use load_shedding_simulation::{Scenario, Source, run};
 use std::time::Duration;
 
 /// Eight at a time, 20 ms each.
@@ -54,93 +54,85 @@ fn everybody(times: f64) -> Vec<Source> {
     (0..20).map(|caller| Source { per_second: CAPACITY * times / 20.0, class: 2, caller }).collect()
 }
 
-fn trace(outcome: &Outcome) {
-    if std::env::var_os("TRACE").is_some() {
-        for glance in outcome.glances.iter().step_by(5) {
-            println!("{glance:.1?}");
-        }
-    }
-}
-
 #[test]
-fn offered_load() {
-    for seed in 1..=8 {
+fn what_is_offered_is_served_up_to_the_capacity_and_the_capacity_beyond() {
+    for seed in 1..=6 {
         for times in [0.5, 1.0, 2.0, 3.0, 4.0] {
             let outcome = run(&scenario(everybody(times), 20.0, seed));
-            trace(&outcome);
+            let goodput = outcome.goodput(0.0, 20.0);
             let offered = outcome.came(0.0, 20.0).count() as f64 / 20.0;
-            println!(
-                "seed {seed} {times}x: offered {offered:.0}, goodput {:.1} ({:.1}% of offered, {:.1}% of capacity), first 5 s {:.1}, p50 {:.1} p99 {:.1}, refused {}",
-                outcome.goodput(0.0, 20.0),
-                outcome.goodput(0.0, 20.0) / offered * 100.0,
-                outcome.goodput(0.0, 20.0) / CAPACITY * 100.0,
-                outcome.goodput(0.0, 5.0),
-                outcome.latency(0.0, 20.0, 0.5, |_| true),
-                outcome.latency(0.0, 20.0, 0.99, |_| true),
-                outcome.requests.iter().filter(|request| request.refused).count(),
-            );
+            let p99 = outcome.latency(0.0, 20.0, 0.99, |_| true);
+            let what =
+                format!("seed {seed}, {times}x: {goodput:.1} of {offered:.1} offered, p99 {p99:.1} ms");
+            if times < 1.0 {
+                assert!(outcome.requests.iter().all(|request| !request.refused), "{what}");
+            }
+            // At random more or less comes than should: more than the capacity cannot be had.
+            let share = if times > 1.0 { 0.97 } else { 0.96 };
+            assert!(goodput >= share * offered.min(CAPACITY), "{what}");
+            assert!(p99 <= 110.0, "{what}");
+            assert!(times <= 1.0 || p99 <= 90.0, "{what}");
         }
     }
 }
 
 #[test]
-fn critical() {
-    for seed in 1..=8 {
+fn critical_requests_are_answered_when_four_times_the_capacity_comes() {
+    for seed in 1..=6 {
         let sources = vec![
             Source { per_second: 160.0, class: 0, caller: 1 },
             Source { per_second: 1_440.0, class: 2, caller: 2 },
         ];
         let outcome = run(&scenario(sources, 20.0, seed));
-        trace(&outcome);
-        println!(
-            "critical seed {seed}: success {:.4}, p99 {:.1}, goodput {:.1}",
-            outcome.success(0.0, 20.0, |request| request.source == 0),
-            outcome.latency(0.0, 20.0, 0.99, |request| request.source == 0),
-            outcome.goodput(0.0, 20.0)
-        );
+        let success = outcome.success(0.0, 20.0, |request| request.source == 0);
+        let p99 = outcome.latency(0.0, 20.0, 0.99, |request| request.source == 0);
+        assert!(success >= 0.999 && p99 <= 60.0, "seed {seed}: {success:.4}, p99 {p99:.1} ms");
+        assert!(outcome.goodput(0.0, 20.0) >= 0.95 * CAPACITY, "seed {seed}");
     }
 }
 
 #[test]
-fn tenants() {
-    for seed in 1..=8 {
+fn quiet_tenants_keep_their_service_beside_one_that_floods() {
+    for seed in 1..=6 {
         let sources: Vec<Source> = (0..10)
             .map(|caller| Source { per_second: if caller == 0 { 400.0 } else { 20.0 }, class: 2, caller })
             .collect();
         let outcome = run(&scenario(sources, 20.0, seed));
-        trace(&outcome);
-        println!(
-            "tenants seed {seed}: quiet {:.4}, greedy {:.4}, p99 {:.1}, goodput {:.1}",
-            outcome.success(3.0, 20.0, |request| request.source > 0),
-            outcome.success(0.0, 20.0, |request| request.source == 0),
-            outcome.latency(0.0, 20.0, 0.99, |request| request.source > 0),
-            outcome.goodput(0.0, 20.0)
-        );
+        let quiet = outcome.success(3.0, 20.0, |request| request.source > 0);
+        assert!(quiet >= 0.995, "seed {seed}: {quiet:.4}");
+        assert!(outcome.goodput(0.0, 20.0) >= 0.95 * CAPACITY, "seed {seed}");
     }
 }
 
+/// The upstream takes 200 ms instead of 20 for ten seconds, and works on for clients that have left.
 #[test]
-fn slow_down() {
-    let only: Option<u64> = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    for (seed, times) in (1..=40).map(|seed| (seed, [0.9, 1.0, 2.0, 4.0][seed as usize % 4])) {
-        if only.is_some_and(|only| only != seed) {
-            continue;
-        }
+fn a_slow_upstream_is_not_flooded_and_recovers() {
+    let mut slowed = Vec::new();
+    for seed in 1..=24 {
+        let times = [0.9, 1.0, 2.0, 4.0][seed as usize % 4];
         let mut scenario = scenario(everybody(times), 30.0, seed);
         scenario.service_ms = |now| if (10_000.0..20_000.0).contains(&now) { 200.0 } else { 20.0 };
         let outcome = run(&scenario);
-        trace(&outcome);
         let most = |from: f64, to: f64| {
             let glances = outcome.glances.iter().filter(|glance| (from..to).contains(&glance.at_ms));
             glances.map(|glance| glance.upstream).max().unwrap()
         };
-        println!(
-            "slow {times}x seed {seed}: in flight {} then {}, goodput slow {:.1} of 40, after recovery {:.1} {:.1}",
-            most(10_000.0, 13_000.0),
-            most(13_000.0, 20_000.0),
-            outcome.goodput(13.0, 19.5),
-            outcome.goodput(20.0, 25.0),
-            outcome.goodput(25.0, 30.0),
-        );
+        let offered = outcome.came(25.0, 30.0).count() as f64 / 5.0;
+        let recovered = outcome.goodput(25.0, 30.0) / offered.min(CAPACITY);
+        let (upstream, goodput) = (most(13_000.0, 20_000.0), outcome.goodput(13.0, 19.5));
+        let what =
+            format!("seed {seed}, {times}x: {upstream} in flight, {goodput:.1} of 40, then {recovered:.3}");
+        assert!(upstream <= 20 && goodput >= 28.0 && recovered >= 0.94, "{what}");
+        slowed.push((upstream, goodput));
     }
+    // The bounds of a service. Single runs may miss them by a little: windows of a slow upstream have few samples.
+    let good = slowed.iter().filter(|(upstream, goodput)| *upstream <= 16 && *goodput >= 36.0).count();
+    assert!(good >= 21, "{slowed:.1?}");
+}
+
+#[test]
+fn what_went_in_has_come_out_at_the_end() {
+    let outcome = run(&scenario(everybody(2.0), 5.0, 1));
+    assert_eq!((outcome.left_in_flight, outcome.left_queued), (0, 0));
+    assert!(outcome.most_in_flight > 0);
 }

@@ -24,7 +24,7 @@ use vegas::Vegas;
 const DROPS_OF_A_WINDOW: f64 = 0.05;
 
 /// Above this share of clients that left what is in flight upstream is more than is known.
-const LEFT_OF_A_WINDOW: f64 = 0.02;
+const LEFT_OF_A_WINDOW: f64 = 0.1;
 
 /// How a limit is found.
 #[derive(Clone, Copy, Debug, PartialEq)]

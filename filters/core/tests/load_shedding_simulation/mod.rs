@@ -94,11 +94,7 @@ pub(crate) struct Request {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Glance {
     pub(crate) at_ms: f64,
-    pub(crate) allowed: u32,
     pub(crate) upstream: usize,
-    pub(crate) refused_share: f64,
-    pub(crate) floor_ms: f64,
-    pub(crate) level: u8,
 }
 
 pub(crate) struct Outcome {
@@ -342,14 +338,7 @@ impl<'a> Simulation<'a> {
             let decoded = Board::decode(&self.board.encode()).unwrap();
             self.workers[worker].learn(&decoded);
             if worker == 0 {
-                self.glances.push(Glance {
-                    at_ms: self.now,
-                    allowed: self.board.allowed(&self.settings),
-                    upstream: self.serving + self.backlog.len(),
-                    refused_share: self.board.refused_share(),
-                    floor_ms: self.board.floor().unwrap_or(0.0) / 1e6,
-                    level: self.board.level().level(),
-                });
+                self.glances.push(Glance { at_ms: self.now, upstream: self.serving + self.backlog.len() });
             }
         }
         for expelled in self.workers[worker].expire(&self.shared, now) {

@@ -15,7 +15,11 @@
 //! - Fewer in flight did not make it faster: the floor is where it is now.
 //! - The throughput broke down while as many were in flight: each request takes longer, by that factor.
 //!
-//! While all of the limit is in use, one window in some dozens has a fifth less of it. If the throughput is the same with
+//! Clients that leave hide how slow the upstream is, and leave work behind that is not in flight any more. Where many do, no
+//! higher floor is believed for some windows, and one that was guessed falls.
+//!
+//! While all of the limit is in use, two windows in some dozens have a fifth less of it; the second, of which all requests
+//! were let through with less, is compared. If the throughput is the same with
 //! less, the rest only made a queue, and the floor was too high. If it fell, the limit was right. A limit that is
 //! not in use is never touched.
 
@@ -88,6 +92,8 @@ pub struct Memory {
     until_backoff: u8,
     /// Whether the first window of a dip is over.
     has_settled: bool,
+    /// Whether the floor is a guess that no dip has proved.
+    is_guess: bool,
 }
 
 impl Memory {
@@ -115,6 +121,7 @@ impl Memory {
         writer.u8(self.until_clear);
         writer.u8(self.until_backoff);
         writer.u8(self.has_settled.into());
+        writer.u8(self.is_guess.into());
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
@@ -127,6 +134,7 @@ impl Memory {
             until_clear: reader.u8()?,
             until_backoff: reader.u8()?,
             has_settled: reader.u8()? != 0,
+            is_guess: reader.u8()? != 0,
         })
     }
 }
@@ -142,10 +150,8 @@ impl Gradient2 {
         memory.until_clear = memory.until_clear.saturating_sub(1);
         if window.left {
             memory.until_clear = CLEAR_AFTER;
-            if window.latency > NO_QUEUE * memory.floor && !window.is_app_limited(limit) {
-                // Who queues for so long that clients leave is no idle upstream: what was taken for its latency was too much.
+            if memory.is_guess {
                 memory.floor *= FLOOR_CUT;
-                memory.until_dip = memory.until_dip.min(DIP_AGAIN);
             }
         }
         if window.dropped {
@@ -212,7 +218,8 @@ impl Gradient2 {
             memory.congested_at = (0.0, 0.0);
             // What was let through before tells of neither the old nor the new.
             memory.until_clear = CLEAR_AFTER;
-            // That was a guess, which a dip will prove.
+            // That was a guess, which a dip will prove, and clients that leave disprove.
+            memory.is_guess = true;
             memory.until_dip = memory.until_dip.min(DIP_SOON);
             return 0.0;
         }
@@ -222,16 +229,16 @@ impl Gradient2 {
         }
         let (in_flight_before, latency_before) = memory.congested_at;
         if window.in_flight >= in_flight_before {
-            memory.congested_at = (window.in_flight, latency);
+            memory.congested_at = (window.in_flight, window.mean);
         } else if window.in_flight <= FEWER * in_flight_before {
             let fewer = window.in_flight / in_flight_before;
-            if latency > latency_before * (1.0 + fewer) / 2.0 {
+            if window.mean > latency_before * (1.0 + fewer) / 2.0 {
                 // Nearer to unchanged than to proportional: it was no queue.
-                memory.floor = latency;
+                memory.floor = window.mean;
                 memory.congested_at = (0.0, 0.0);
-                return memory.best.min(in_flight_before / latency_before) * latency;
+                return memory.best.min(in_flight_before / latency_before) * window.mean;
             }
-            memory.congested_at = (window.in_flight, latency);
+            memory.congested_at = (window.in_flight, window.mean);
         }
         0.0
     }
@@ -247,8 +254,11 @@ impl Memory {
             self.until_dip = DIP_AGAIN;
         } else if kept < LESS_THROUGHPUT && self.is_clear() {
             self.floor = self.floor.max(window.latency);
+            // Else the same loss would count again as a break-down.
+            self.best = self.best.min(throughput);
         }
         self.before_dip = 0.0;
+        self.is_guess = false;
     }
 
     /// Takes some of the limit away for one window, now and then, while all of it is in use.
