@@ -37,6 +37,8 @@ const MOST_TRIES: u32 = 3;
 
 /// A client that leaves after so many times the latency of an idle upstream has given up.
 const GIVEN_UP: f64 = 2.0;
+/// One that leaves after so many times it or more has waited for about as long as an idle upstream takes, or is thought to take.
+const ABOUT: f64 = 0.75;
 
 /// Counts that all workers share. Adding is atomic.
 pub trait Counters {
@@ -394,7 +396,7 @@ impl<T: Copy + Eq> Worker<T> {
         let waited = latency.as_nanos() as f64;
         if waited > GIVEN_UP * floor {
             self.report.samples.drop(in_flight);
-        } else if waited > floor {
+        } else if waited > ABOUT * floor {
             self.report.samples.left(latency, in_flight);
         }
     }
