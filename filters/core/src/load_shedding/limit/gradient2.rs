@@ -19,8 +19,9 @@
 //! higher floor is believed for some windows, and one that was guessed falls.
 //!
 //! While all of the limit is in use, two windows in some dozens have a fifth less of it; the second, of which all requests
-//! were let through with less, is compared. If the throughput is the same with less, the rest only made a queue, and the
-//! floor was too high. If it fell, the limit was right. A limit that is not in use is never touched.
+//! were let through with less, is compared. If the throughput is the same with
+//! less, the rest only made a queue, and the floor was too high. If it fell, the limit was right. A limit that is
+//! not in use is never touched.
 
 use super::{Settings, Window, number, positive};
 use crate::wire::{Reader, Writer};
