@@ -9,4 +9,5 @@
 //!
 //! [`config`] is what operators write.
 
+pub mod codec;
 pub mod config;
