@@ -203,6 +203,8 @@ pub trait Host {
     fn wall_time(&self) -> WallTime;
     /// 64 random bits.
     fn random(&self) -> u64;
+    /// An environment variable of the VM, as the proxy's VM configuration names it.
+    fn environment(&self, name: &str) -> Option<Vec<u8>>;
     /// Writes a log line.
     fn log(&self, level: LogLevel, message: &str);
 
