@@ -7,9 +7,11 @@
 )]
 
 use anyhow::Result;
-use ballast_bench::{Sampled, cpu_nanos, resident_bytes, variants};
-use ballast_harness::{Envoy, Load};
+use ballast_bench::{Sampled, caches, cpu_nanos, resident_bytes, variants};
+use ballast_harness::{Envoy, Load, Request};
+use ballast_upstream::{Answer, Upstream};
 use clap::Parser;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What the filters cost in a real Envoy.
 #[derive(Debug, Parser)]
@@ -30,7 +32,8 @@ const CONNECTIONS: usize = 16;
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let within = filters(&arguments).await?;
+    let mut within = filters(&arguments).await?;
+    within &= hits(&arguments).await?;
     if arguments.clients > 0 {
         clients(&arguments).await?;
     }
@@ -47,6 +50,46 @@ async fn measure(envoy: &Envoy, load: Load, requests: u64) -> Result<f64> {
     Ok((cpu_nanos(pid) - before) as f64 / requests as f64 / 1_000.0)
 }
 
+/// Requests for one path, or each for another.
+fn load(envoy: &Envoy, varied: bool) -> Load {
+    /// Goes on from load to load, so that no path comes twice.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let (one, base) = (Load::of(&envoy.url("/")), envoy.url("/"));
+    if !varied {
+        return one;
+    }
+    one.each(move |_, _| Request::get(&format!("{base}{}", NEXT.fetch_add(1, Ordering::Relaxed))))
+}
+
+/// What a hit with a body of 1 KiB costs, against Envoy's own cache.
+async fn hits(arguments: &Arguments) -> Result<bool> {
+    const BUDGET: f64 = 1.25;
+    let upstream = Upstream::start();
+    upstream.script("/", Answer::ok().header("cache-control", "max-age=3600").body_bytes(1_024));
+    let mut envoys = Vec::new();
+    for (name, bootstrap) in caches() {
+        let builder = Envoy::builder().config(bootstrap).upstream(upstream.address());
+        let envoy = builder.concurrency(1).name(name).start().await?;
+        measure(&envoy, load(&envoy, false), arguments.requests / 4).await?;
+        envoys.push((name, envoy, Sampled::default()));
+    }
+    let before = upstream.received();
+    for _ in 0..arguments.rounds {
+        for (_, envoy, samples) in &mut envoys {
+            samples.0.push(measure(envoy, load(envoy, false), arguments.requests).await?);
+        }
+    }
+    anyhow::ensure!(upstream.received() == before, "not every request was a hit");
+    let own = envoys[0].2.median();
+    println!("\n| a hit, 1 KiB | CPU per request, us | against Envoy's cache | budget |");
+    println!("|---|---|---|---|");
+    for (name, _, samples) in &envoys {
+        println!("| {name} | {:.2} ± {:.2} | {:.2} | |", samples.median(), samples.spread(), samples.median() / own);
+    }
+    // What most hits are: those of the local level.
+    Ok(envoys[1].2.median() / own <= BUDGET)
+}
+
 /// The table of all variants; whether all are within their budgets.
 async fn filters(arguments: &Arguments) -> Result<bool> {
     let variants = variants();
@@ -54,7 +97,7 @@ async fn filters(arguments: &Arguments) -> Result<bool> {
     for variant in &variants {
         let envoy =
             Envoy::builder().config(variant.bootstrap()).concurrency(1).name(variant.name).start().await?;
-        measure(&envoy, Load::of(&envoy.url("/")), arguments.requests / 4).await?;
+        measure(&envoy, load(&envoy, variant.varied), arguments.requests / 4).await?;
         envoys.push(envoy);
     }
     let mut samples = vec![Sampled::default(); variants.len()];
@@ -63,7 +106,7 @@ async fn filters(arguments: &Arguments) -> Result<bool> {
             // Another order in each round: who runs after whom must not matter.
             let index = (index + round) % variants.len();
             let envoy = &envoys[index];
-            samples[index].0.push(measure(envoy, Load::of(&envoy.url("/")), arguments.requests).await?);
+            samples[index].0.push(measure(envoy, load(envoy, variants[index].varied), arguments.requests).await?);
         }
     }
     // Added over no filter, round by round, so that what slows a whole round cancels out.
