@@ -7,8 +7,13 @@
 //!
 //! # How
 //!
-//! [`config`] is what operators write.
+//! [`config`] is what operators write. [`rules`] say what HTTP allows; [`key`] what tells answers apart; [`head`] and
+//! [`codec`] how they are kept; [`reply`] what a client gets; [`purge`] who may drop what.
 
 pub mod codec;
 pub mod config;
+pub mod head;
+pub mod key;
 pub mod purge;
+pub mod reply;
+pub mod rules;

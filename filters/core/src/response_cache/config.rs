@@ -17,7 +17,7 @@ mod ttl;
 
 pub use condition::Condition;
 pub use raw::{CacheStatusHeader, Eviction, RawConfig, RequestDirectives};
-pub use rule::{Heuristic, Key, Methods, Parameter, Query, Rule};
+pub use rule::{Key, Parameter, Query, Rule};
 pub use ttl::Ttl;
 
 use crate::config::{ConfigError, Mode, Name, OnError, check_unique};

@@ -6,6 +6,7 @@ use super::ttl::Ttl;
 use crate::config::{ConfigError, Mode, Name};
 use crate::matching::{Matcher, Needs, Request};
 use crate::random::Random;
+use crate::response_cache::rules::{Heuristic, Methods, Policy, TtlByStatus};
 use crate::units::Share;
 use core::time::Duration;
 
@@ -83,26 +84,6 @@ pub enum Parameter {
     Prefix(String),
 }
 
-/// The methods whose answers are kept. HEAD is answered from what GET has stored, and the other way round never.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Methods {
-    /// GET.
-    pub get: bool,
-    /// HEAD.
-    pub head: bool,
-    /// POST.
-    pub post: bool,
-}
-
-/// How long an answer is fresh that only says when it was last modified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heuristic {
-    /// The part of its age when it was sent.
-    pub fraction: Share,
-    /// The most.
-    pub max: Duration,
-}
-
 impl Parameter {
     /// Whether it names this one.
     pub fn names(&self, name: &[u8]) -> bool {
@@ -146,6 +127,28 @@ impl Rule {
         }
         self.matcher.needs(needs);
         self.bypass.iter().chain(&self.no_store).for_each(|condition| condition.needs(needs));
+    }
+
+    /// What the rules of HTTP need to know of it.
+    pub fn policy(&self) -> Policy {
+        let by_status = |ttl: &Option<Ttl>| match ttl {
+            None => TtlByStatus::default(),
+            Some(Ttl::All(ttl)) => TtlByStatus { all: Some(*ttl), by_status: Vec::new() },
+            Some(Ttl::ByStatus(spans)) => {
+                TtlByStatus { all: None, by_status: spans.iter().map(|(status, ttl)| (*status, *ttl)).collect() }
+            }
+        };
+        Policy {
+            methods: self.methods,
+            default_ttl: by_status(&self.default_ttl),
+            override_ttl: by_status(&self.override_ttl),
+            heuristic: self.heuristic,
+            stale_while_revalidate: self.stale_while_revalidate,
+            stale_if_error: self.stale_if_error,
+            stale_on_connection_error: self.stale_on_connection_error,
+            targeted: self.targeted.clone(),
+            honours_request_directives: self.request_directives == RequestDirectives::Honour,
+        }
     }
 
     pub(super) fn new(number: usize, raw: RawRule) -> Result<Self, ConfigError> {

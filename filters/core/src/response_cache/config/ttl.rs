@@ -18,19 +18,6 @@ pub enum Ttl {
     ByStatus(BTreeMap<u16, Duration>),
 }
 
-/// The statuses that RFC 9110, section 15.1, calls cacheable by heuristic, but 206: a part says nothing of the whole.
-const HEURISTICALLY_CACHEABLE: [u16; 11] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
-
-impl Ttl {
-    /// The time to live of an answer with this status, if there is one.
-    pub fn of(&self, status: u16) -> Option<Duration> {
-        match self {
-            Self::All(ttl) => HEURISTICALLY_CACHEABLE.contains(&status).then_some(*ttl),
-            Self::ByStatus(by_status) => by_status.get(&status).copied(),
-        }
-    }
-}
-
 impl<'de> Deserialize<'de> for Ttl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TtlVisitor;
