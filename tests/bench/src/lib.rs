@@ -22,4 +22,4 @@ mod cpu;
 mod variants;
 
 pub use cpu::{Sampled, cpu_nanos, median, resident_bytes};
-pub use variants::{Variant, bootstrap, variants, caches};
+pub use variants::{Variant, bootstrap, caches, variants};

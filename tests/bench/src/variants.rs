@@ -23,8 +23,10 @@ impl Variant {
             None => plain,
             Some((name, value)) => plain.replace(
                 ANSWER,
-                &format!(r#"{ANSWER}
-                          response_headers_to_add: [{{ header: {{ key: {name}, value: "{value}" }} }}]"#),
+                &format!(
+                    r#"{ANSWER}
+                          response_headers_to_add: [{{ header: {{ key: {name}, value: "{value}" }} }}]"#
+                ),
             ),
         }
     }
@@ -80,15 +82,15 @@ fn response_cache() -> String {
 /// Whose hits are compared: the response cache with its local level, without it, and Envoy's own cache. Each stands in front of
 /// an upstream on port 9000.
 pub fn caches() -> Vec<(&'static str, String)> {
-    let shared = r#"{"cache_status": false, "store": {"local": {"max_bytes": "0B"}}, "rules": [{"name": "all"}]}"#;
+    let shared =
+        r#"{"cache_status": false, "store": {"local": {"max_bytes": "0B"}}, "rules": [{"name": "all"}]}"#;
     let filters = [
         ("Envoy's cache", ENVOY_CACHE.to_owned()),
         ("response cache, local level", response_cache()),
         ("response cache, shared level", wasm("dist/ballast_response_cache.wasm", shared)),
     ];
-    let with_upstream = |filters: &str| {
-        bootstrap(filters).replace(ANSWER, "route: { cluster: upstream }") + UPSTREAM
-    };
+    let with_upstream =
+        |filters: &str| bootstrap(filters).replace(ANSWER, "route: { cluster: upstream }") + UPSTREAM;
     filters.map(|(name, filters)| (name, with_upstream(&filters))).to_vec()
 }
 

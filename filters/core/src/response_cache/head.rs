@@ -76,11 +76,17 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn head() -> Head<'static> {
-        let line = |name: &'static str, value: &'static str| (name.as_bytes().into(), value.as_bytes().into());
+        let line =
+            |name: &'static str, value: &'static str| (name.as_bytes().into(), value.as_bytes().into());
         Head {
             stored: Stored { status: 200, ..Stored::default() },
             length: 5,
-            lines: vec![line("vary", "accept-language"), line("x-empty", ""), line("set-cookie", "a"), line("set-cookie", "b")],
+            lines: vec![
+                line("vary", "accept-language"),
+                line("x-empty", ""),
+                line("set-cookie", "a"),
+                line("set-cookie", "b"),
+            ],
         }
     }
 

@@ -21,8 +21,8 @@ use super::rules::{Fields, Line, Vary, is_target_override};
 use crate::wire::{Reader, Writer};
 use std::borrow::Cow;
 
-/// The most bytes of a variant; what is longer is compared by its hash first, and whole in the record.
-const MOST_VARIANT_BYTES: usize = 512;
+/// The most bytes of a variant: what the index holds. What is longer is not stored.
+const MOST_VARIANT_BYTES: usize = 1_024;
 
 /// Kinds of parts; never changed, since they are in stored keys.
 const URL: u8 = 1;
@@ -71,7 +71,12 @@ impl Target {
 
     /// The origin: scheme and host.
     pub fn origin(&self) -> &[u8] {
-        self.url.iter().enumerate().filter(|(_, byte)| **byte == b'/').nth(2).map_or(&self.url, |(at, _)| self.url.get(..at).unwrap_or_default())
+        self.url
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'/')
+            .nth(2)
+            .map_or(&self.url, |(at, _)| self.url.get(..at).unwrap_or_default())
     }
 }
 
@@ -153,7 +158,8 @@ fn more(request: Fields<'_>, key: &Key, body_hash: Option<&[u8; 32]>) -> Vec<u8>
 
 /// The first cookie of that name (RFC 6265, section 5.4: the one that servers should heed).
 fn cookie<'a>(request: Fields<'a>, name: &str) -> Option<&'a [u8]> {
-    let cookies = request.all("cookie").flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
+    let cookies =
+        request.all("cookie").flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
     cookies.into_iter().find_map(|cookie| cookie.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
@@ -161,7 +167,9 @@ fn overrides(request: Fields<'_>) -> Vec<u8> {
     let mut writer = Writer::with_capacity(0);
     // The proxy itself says in `x-forwarded-proto` what the scheme is.
     let says_nothing = |value: &[u8]| request.get(":scheme") == Some(value);
-    let asks = |(name, value): &Line<'_>| is_target_override(name) && !(*name == b"x-forwarded-proto" && says_nothing(value));
+    let asks = |(name, value): &Line<'_>| {
+        is_target_override(name) && !(*name == b"x-forwarded-proto" && says_nothing(value))
+    };
     let mut lines: Vec<_> = request.iter().filter(asks).collect();
     lines.sort_unstable();
     for (name, value) in lines {
@@ -171,46 +179,27 @@ fn overrides(request: Fields<'_>) -> Vec<u8> {
     writer.finish()
 }
 
-/// What tells an answer from others of the same primary key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Variant {
-    /// What stands in the index.
-    pub short: Vec<u8>,
-    /// The whole of it: part of the key that the record holds.
-    pub whole: Vec<u8>,
+/// What tells an answer from others of the same primary key: what a request has in the fields by which the answer varies, and
+/// in those that ask for another target. `None`: more than the index holds.
+pub fn variant_of(request: Fields<'_>, target: &Target, vary: &Vary) -> Option<Vec<u8>> {
+    let mut writer = Writer::with_capacity(64);
+    let names = vary.names();
+    // There are 32 at the most.
+    writer.u8(u8::try_from(names.len()).ok()?);
+    names.iter().for_each(|name| writer.bytes(name.as_bytes()));
+    writer.bytes(&target.overrides);
+    writer.raw(&vary.key_of(request));
+    let variant = writer.finish();
+    (variant.len() <= MOST_VARIANT_BYTES).then_some(variant)
 }
 
-impl Variant {
-    /// The variant that a request with this target gets of an answer that varies so. `hash`: of what is too long.
-    pub fn of(request: Fields<'_>, target: &Target, vary: &Vary, hash: impl Fn(&[u8]) -> u128) -> Self {
-        let mut writer = Writer::with_capacity(64);
-        let names = vary.names();
-        // There are 32 at the most.
-        writer.u8(u8::try_from(names.len()).unwrap_or(u8::MAX));
-        names.iter().for_each(|name| writer.bytes(name.as_bytes()));
-        let mut short = writer.finish();
-        let mut whole = short.clone();
-        let mut values = Writer::with_capacity(64);
-        values.bytes(&target.overrides);
-        values.raw(&vary.key_of(request));
-        let values = values.finish();
-        whole.extend_from_slice(&values);
-        if whole.len() <= MOST_VARIANT_BYTES {
-            return Self { short: whole.clone(), whole };
-        }
-        short.push(u8::MAX);
-        short.extend_from_slice(&hash(&values).to_le_bytes());
-        Self { short, whole }
-    }
-
-    /// What an answer with this variant in the index varies by. `None`: these bytes are none.
-    pub fn vary(short: &[u8]) -> Option<Vary> {
-        let mut reader = Reader::new(short);
-        let count = reader.u8()?;
-        let name = |_| Some(core::str::from_utf8(reader.bytes()?).ok()?.to_owned());
-        let names = (0..count).map(name).collect::<Option<Vec<_>>>()?;
-        Some(Vary::from_names(names))
-    }
+/// What an answer with this variant varies by. `None`: these bytes are none.
+pub fn vary_of(variant: &[u8]) -> Option<Vary> {
+    let mut reader = Reader::new(variant);
+    let count = reader.u8()?;
+    let name = |_| Some(core::str::from_utf8(reader.bytes()?).ok()?.to_owned());
+    let names = (0..count).map(name).collect::<Option<Vec<_>>>()?;
+    Some(Vary::from_names(names))
 }
 
 #[cfg(test)]

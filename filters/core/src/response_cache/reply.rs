@@ -38,9 +38,7 @@ pub fn render(head: &Head<'_>, body: &[u8], serve: &Serve, boundary: &str) -> Op
         Answer::Full => {
             Rendered { status: head.stored.status, lines: lines(is_no_length)?, body: body.to_vec() }
         }
-        Answer::NotModified => {
-            Rendered { status: 304, lines: lines(is_for_not_modified)?, body: Vec::new() }
-        }
+        Answer::NotModified => Rendered { status: 304, lines: lines(is_for_not_modified)?, body: Vec::new() },
         Answer::NotSatisfiable => {
             let mut lines = lines(is_for_not_modified)?;
             lines.push(("content-range".to_owned(), content_range_value(None, length).into_bytes()));
@@ -59,7 +57,8 @@ pub fn render(head: &Head<'_>, body: &[u8], serve: &Serve, boundary: &str) -> Op
                 }
                 let kind = head.lines.iter().find(|(name, _)| name.as_ref() == b"content-type");
                 let kind = kind.map(|(_, value)| value.as_ref());
-                let body = multipart(boundary, kind, ranges, length, |range| piece(range).unwrap_or_default());
+                let body =
+                    multipart(boundary, kind, ranges, length, |range| piece(range).unwrap_or_default());
                 let mut lines = lines(|name| is_no_length(name) && name != b"content-type")?;
                 let kind = format!("multipart/byteranges; boundary={boundary}");
                 lines.push(("content-type".to_owned(), kind.into_bytes()));
@@ -89,7 +88,8 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn head(parts: Option<Parts>) -> Head<'static> {
-        let line = |name: &'static str, value: &'static str| (name.as_bytes().into(), value.as_bytes().into());
+        let line =
+            |name: &'static str, value: &'static str| (name.as_bytes().into(), value.as_bytes().into());
         Head {
             stored: Stored { status: 200, parts, ..Stored::default() },
             length: 10,
@@ -106,7 +106,8 @@ mod tests {
     fn rendered(head: &Head<'_>, body: &[u8], answer: Answer) -> Option<(u16, Vec<String>, String)> {
         let serve = Serve { answer, served: Served::Fresh, age_seconds: 7, ttl_seconds: 3 };
         let rendered = render(head, body, &serve, "BOUNDARY")?;
-        let lines = rendered.lines.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)));
+        let lines =
+            rendered.lines.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)));
         Some((rendered.status, lines.collect(), String::from_utf8(rendered.body).unwrap()))
     }
 
@@ -145,7 +146,10 @@ mod tests {
         let answer = Answer::Partial(vec![range(0, 0), range(8, 9)]);
         let (status, lines, body) = rendered(&head(None), b"0123456789", answer).unwrap();
         assert_eq!(status, 206);
-        assert!(lines.contains(&"content-type: multipart/byteranges; boundary=BOUNDARY".to_owned()), "{lines:?}");
+        assert!(
+            lines.contains(&"content-type: multipart/byteranges; boundary=BOUNDARY".to_owned()),
+            "{lines:?}"
+        );
         assert!(!lines.iter().any(|line| line.starts_with("content-range")), "{lines:?}");
         let expected = "--BOUNDARY\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-0/10\r\n\r\n0\r\n\
                         --BOUNDARY\r\nContent-Type: text/plain\r\nContent-Range: bytes 8-9/10\r\n\r\n89\r\n--BOUNDARY--\r\n";

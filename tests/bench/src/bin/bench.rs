@@ -84,7 +84,12 @@ async fn hits(arguments: &Arguments) -> Result<bool> {
     println!("\n| a hit, 1 KiB | CPU per request, us | against Envoy's cache | budget |");
     println!("|---|---|---|---|");
     for (name, _, samples) in &envoys {
-        println!("| {name} | {:.2} ± {:.2} | {:.2} | |", samples.median(), samples.spread(), samples.median() / own);
+        println!(
+            "| {name} | {:.2} ± {:.2} | {:.2} | |",
+            samples.median(),
+            samples.spread(),
+            samples.median() / own
+        );
     }
     // What most hits are: those of the local level.
     Ok(envoys[1].2.median() / own <= BUDGET)
@@ -106,7 +111,9 @@ async fn filters(arguments: &Arguments) -> Result<bool> {
             // Another order in each round: who runs after whom must not matter.
             let index = (index + round) % variants.len();
             let envoy = &envoys[index];
-            samples[index].0.push(measure(envoy, load(envoy, variants[index].varied), arguments.requests).await?);
+            samples[index]
+                .0
+                .push(measure(envoy, load(envoy, variants[index].varied), arguments.requests).await?);
         }
     }
     // Added over no filter, round by round, so that what slows a whole round cancels out.

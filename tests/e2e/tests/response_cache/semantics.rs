@@ -40,12 +40,24 @@ async fn answers_are_stored_used_and_dropped_as_http_says() {
 fn storing() -> Vec<Case> {
     let not_stored = |fact, upstream: &str| case(fact, vec![get(upstream), get(upstream)]);
     vec![
-        case("RFC 9111 3: a fresh answer is stored and used", vec![get(FRESH).says("stored"), get(NEVER).hit()]),
+        case(
+            "RFC 9111 3: a fresh answer is stored and used",
+            vec![get(FRESH).says("stored"), get(NEVER).hit()],
+        ),
         not_stored("RFC 9111 3: an answer without freshness is not", "status=200"),
-        not_stored("RFC 9111 5.2.2.5: no-store is not, in any case", "header=cache-control:max-age=60, No-Store"),
-        not_stored("RFC 9111 5.2.2.5: no-store counts among what is malformed", "header=cache-control:max-age=60,,=,no-store,x=\""),
+        not_stored(
+            "RFC 9111 5.2.2.5: no-store is not, in any case",
+            "header=cache-control:max-age=60, No-Store",
+        ),
+        not_stored(
+            "RFC 9111 5.2.2.5: no-store counts among what is malformed",
+            "header=cache-control:max-age=60,,=,no-store,x=\"",
+        ),
         not_stored("RFC 9111 5.2.2.7: private is not", "header=cache-control:private, max-age=60"),
-        not_stored("RFC 9110 15.3.7, 9111 3: statuses that must not be are not", "status=429; header=cache-control:max-age=60"),
+        not_stored(
+            "RFC 9110 15.3.7, 9111 3: statuses that must not be are not",
+            "status=429; header=cache-control:max-age=60",
+        ),
         case(
             "RFC 9111 3.5: an authorized answer is stored only where it says so",
             vec![
@@ -64,7 +76,9 @@ fn storing() -> Vec<Case> {
         case(
             "RFC 9111 5.2.2.4: fields that no-cache names are not used without validation",
             vec![
-                get("header=cache-control:max-age=60, no-cache=\"x-secret\"; header=x-secret:1; header=x-kept:1"),
+                get(
+                    "header=cache-control:max-age=60, no-cache=\"x-secret\"; header=x-secret:1; header=x-kept:1",
+                ),
                 get(NEVER).hit().has("x-kept", "1").lacks("x-secret"),
             ],
         ),
@@ -75,95 +89,144 @@ fn storing() -> Vec<Case> {
                 get(NEVER).hit().has("set-cookie", "a=1"),
             ],
         ),
-        case("RFC 9111 3: a status of another kind is stored with explicit freshness", vec![
-            get("status=404; header=cache-control:max-age=60").status(404),
-            get(NEVER).status(404).hit(),
-        ]),
-        case("RFC 9110 6.5: an answer with trailers is passed and not stored", vec![
-            get("header=cache-control:max-age=60; body=10; chunk=5; trailer=x-end:1").with("te", "trailers"),
-            get(FRESH),
-        ]),
-        case("RFC 9110 9.3.2: HEAD is answered from what GET stored", vec![
-            get("header=cache-control:max-age=60; body=7"),
-            send("HEAD", NEVER).hit().has("content-length", "7").body(""),
-        ]),
+        case(
+            "RFC 9111 3: a status of another kind is stored with explicit freshness",
+            vec![
+                get("status=404; header=cache-control:max-age=60").status(404),
+                get(NEVER).status(404).hit(),
+            ],
+        ),
+        case(
+            "RFC 9110 6.5: an answer with trailers is passed and not stored",
+            vec![
+                get("header=cache-control:max-age=60; body=10; chunk=5; trailer=x-end:1")
+                    .with("te", "trailers"),
+                get(FRESH),
+            ],
+        ),
+        case(
+            "RFC 9110 9.3.2: HEAD is answered from what GET stored",
+            vec![
+                get("header=cache-control:max-age=60; body=7"),
+                send("HEAD", NEVER).hit().has("content-length", "7").body(""),
+            ],
+        ),
     ]
 }
 
 fn freshness() -> Vec<Case> {
     let stale = |fact, upstream: &str| case(fact, vec![get(upstream), get(upstream)]);
     vec![
-        case("RFC 9111 5.2.2.10: s-maxage comes before max-age", vec![
-            get("header=cache-control:s-maxage=60, max-age=0"),
-            get(NEVER).hit(),
-        ]),
-        case("RFC 9111 5.3: Expires minus Date", vec![
-            get("header=date:Sun, 06 Nov 1994 08:49:37 GMT; header=expires:Sun, 06 Nov 1994 08:49:37 GMT; header=etag:\"a\""),
-            get("header=etag:\"a\""),
-        ]),
-        stale("RFC 9111 5.3: an Expires that is no date is in the past", "header=expires:0; header=etag:\"a\""),
-        stale("RFC 9111 4.2.1: a max-age that is not a number is stale", "header=cache-control:max-age=1x; header=etag:\"a\""),
+        case(
+            "RFC 9111 5.2.2.10: s-maxage comes before max-age",
+            vec![get("header=cache-control:s-maxage=60, max-age=0"), get(NEVER).hit()],
+        ),
+        case(
+            "RFC 9111 5.3: Expires minus Date",
+            vec![
+                get(
+                    "header=date:Sun, 06 Nov 1994 08:49:37 GMT; header=expires:Sun, 06 Nov 1994 08:49:37 GMT; header=etag:\"a\"",
+                ),
+                get("header=etag:\"a\""),
+            ],
+        ),
+        stale(
+            "RFC 9111 5.3: an Expires that is no date is in the past",
+            "header=expires:0; header=etag:\"a\"",
+        ),
+        stale(
+            "RFC 9111 4.2.1: a max-age that is not a number is stale",
+            "header=cache-control:max-age=1x; header=etag:\"a\"",
+        ),
         stale("RFC 9111 4.2.3: what came old is old", "header=cache-control:max-age=60; header=age:61"),
-        case("RFC 9111 5.1: each use tells the age", vec![
-            get("header=cache-control:max-age=1000; header=age:100"),
-            get(NEVER).hit().has("age", "100"),
-        ]),
-        case("RFC 9111 4.2.2: a last modification long ago is fresh by heuristic", vec![
-            get("header=last-modified:Sun, 06 Nov 1994 08:49:37 GMT"),
-            get(NEVER).hit(),
-        ]),
-        case("RFC 9213 2.2: a targeted field takes the place of Cache-Control", vec![
-            get("header=cache-control:no-store; header=cdn-cache-control:max-age=60"),
-            get(NEVER).hit(),
-        ]),
-        case("RFC 9213 2.1: an invalid targeted field is ignored as a whole", vec![
-            get("header=cache-control:max-age=60; header=cdn-cache-control:no-store, =x"),
-            get(NEVER).hit(),
-        ]),
-        case("RFC 9111 5.2.1.4: a client's no-cache has the answer fetched", vec![
-            get(FRESH),
-            get(FRESH).with("cache-control", "no-cache").says("fwd=request"),
-            get(NEVER).hit(),
-        ]),
-        case("RFC 9111 5.2.1.1: a client's max-age bounds the age", vec![
-            get("header=cache-control:max-age=1000; header=age:100"),
-            get(NEVER).with("cache-control", "max-age=500").hit(),
-            get("header=cache-control:max-age=1000; header=age:100").with("cache-control", "max-age=50"),
-        ]),
-        case("RFC 9111 5.2.1.7: only-if-cached without an answer is 504", vec![
-            get(NEVER).with("cache-control", "only-if-cached").status(504).unasked(),
-        ]),
-        case("RFC 9111 5.2.1.2: max-stale takes what is stale", vec![
-            get("header=cache-control:max-age=60; header=age:70; header=etag:\"a\""),
-            get(NEVER).with("cache-control", "max-stale=100").hit(),
-        ]),
-        case("RFC 9111 5.2.1.3: min-fresh wants it fresher", vec![
-            get(FRESH),
-            get(NEVER).with("cache-control", "min-fresh=30").hit(),
-            get(FRESH).with("cache-control", "min-fresh=100"),
-        ]),
+        case(
+            "RFC 9111 5.1: each use tells the age",
+            vec![
+                get("header=cache-control:max-age=1000; header=age:100"),
+                get(NEVER).hit().has("age", "100"),
+            ],
+        ),
+        case(
+            "RFC 9111 4.2.2: a last modification long ago is fresh by heuristic",
+            vec![get("header=last-modified:Sun, 06 Nov 1994 08:49:37 GMT"), get(NEVER).hit()],
+        ),
+        case(
+            "RFC 9213 2.2: a targeted field takes the place of Cache-Control",
+            vec![get("header=cache-control:no-store; header=cdn-cache-control:max-age=60"), get(NEVER).hit()],
+        ),
+        case(
+            "RFC 9213 2.1: an invalid targeted field is ignored as a whole",
+            vec![
+                get("header=cache-control:max-age=60; header=cdn-cache-control:no-store, =x"),
+                get(NEVER).hit(),
+            ],
+        ),
+        case(
+            "RFC 9111 5.2.1.4: a client's no-cache has the answer fetched",
+            vec![
+                get(FRESH),
+                get(FRESH).with("cache-control", "no-cache").says("fwd=request"),
+                get(NEVER).hit(),
+            ],
+        ),
+        case(
+            "RFC 9111 5.2.1.1: a client's max-age bounds the age",
+            vec![
+                get("header=cache-control:max-age=1000; header=age:100"),
+                get(NEVER).with("cache-control", "max-age=500").hit(),
+                get("header=cache-control:max-age=1000; header=age:100").with("cache-control", "max-age=50"),
+            ],
+        ),
+        case(
+            "RFC 9111 5.2.1.7: only-if-cached without an answer is 504",
+            vec![get(NEVER).with("cache-control", "only-if-cached").status(504).unasked()],
+        ),
+        case(
+            "RFC 9111 5.2.1.2: max-stale takes what is stale",
+            vec![
+                get("header=cache-control:max-age=60; header=age:70; header=etag:\"a\""),
+                get(NEVER).with("cache-control", "max-stale=100").hit(),
+            ],
+        ),
+        case(
+            "RFC 9111 5.2.1.3: min-fresh wants it fresher",
+            vec![
+                get(FRESH),
+                get(NEVER).with("cache-control", "min-fresh=30").hit(),
+                get(FRESH).with("cache-control", "min-fresh=100"),
+            ],
+        ),
     ]
 }
 
 fn varying() -> Vec<Case> {
     let by_language = "header=cache-control:max-age=60; header=vary:accept-language";
     vec![
-        case("RFC 9111 4.1: each variant has its own answer", vec![
-            get(by_language).with("accept-language", "de"),
-            get(by_language).with("accept-language", "fr").says("fwd=vary-miss"),
-            get(NEVER).with("accept-language", "de").hit(),
-            get(NEVER).with("accept-language", "fr").hit(),
-            get(by_language),
-            get(NEVER).hit(),
-        ]),
-        case("RFC 9111 4.1: white space makes no variant", vec![
-            get(by_language).with("accept-language", "de, fr;q=0.5"),
-            get(NEVER).with("accept-language", "de,fr;q=0.5").hit(),
-        ]),
-        case("RFC 9111 4.1: Vary * is never used again", vec![
-            get("header=cache-control:max-age=60; header=vary:*"),
-            get("header=cache-control:max-age=60; header=vary:*"),
-        ]),
+        case(
+            "RFC 9111 4.1: each variant has its own answer",
+            vec![
+                get(by_language).with("accept-language", "de"),
+                get(by_language).with("accept-language", "fr").says("fwd=vary-miss"),
+                get(NEVER).with("accept-language", "de").hit(),
+                get(NEVER).with("accept-language", "fr").hit(),
+                get(by_language),
+                get(NEVER).hit(),
+            ],
+        ),
+        case(
+            "RFC 9111 4.1: white space makes no variant",
+            vec![
+                get(by_language).with("accept-language", "de, fr;q=0.5"),
+                get(NEVER).with("accept-language", "de,fr;q=0.5").hit(),
+            ],
+        ),
+        case(
+            "RFC 9111 4.1: Vary * is never used again",
+            vec![
+                get("header=cache-control:max-age=60; header=vary:*"),
+                get("header=cache-control:max-age=60; header=vary:*"),
+            ],
+        ),
     ]
 }
 
@@ -171,31 +234,48 @@ fn conditional() -> Vec<Case> {
     let tagged = "header=cache-control:max-age=60; header=etag:\"a\"; body=5";
     let stale = "header=cache-control:max-age=10; header=age:20; header=etag:\"a\"; body=5; header=x-n:1";
     vec![
-        case("RFC 9110 13.1.2: If-None-Match is answered from the store", vec![
-            get(tagged),
-            get(NEVER).with("if-none-match", "W/\"a\"").status(304).hit().has("etag", "\"a\""),
-            get(NEVER).with("if-none-match", "\"x\", \"a\"").status(304).hit(),
-            get(NEVER).with("if-none-match", "*").status(304).hit(),
-            get(NEVER).with("if-none-match", "\"b\"").hit().body("xxxxx"),
-        ]),
-        case("RFC 9110 13.1.3: If-Modified-Since is answered from the store", vec![
-            get("header=cache-control:max-age=60; header=last-modified:Sun, 06 Nov 1994 08:49:37 GMT; body=5"),
-            get(NEVER).with("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT").status(304).hit(),
-            get(NEVER).with("if-modified-since", "Sun, 06 Nov 1994 08:49:36 GMT").hit(),
-        ]),
-        case("RFC 9111 4.3.4: a 304 freshens what is stored and its body is used", vec![
-            get(stale),
-            get("status=304; header=cache-control:max-age=60; header=etag:\"a\"; header=x-n:2").has("x-n", "2").body("xxxxx"),
-            get(NEVER).hit().has("x-n", "2").body("xxxxx"),
-        ]),
-        case("RFC 9111 4.3.3: another answer to a validation takes the place of the stored", vec![
-            get(stale),
-            get("header=cache-control:max-age=60; header=etag:\"b\"; body=6"),
-            get(NEVER).hit().body("xxxxxx"),
-        ]),
-        case("RFC 9111 4.3.3: a 304 to the client's own condition passes", vec![
-            get("status=304; header=etag:\"z\"").with("if-none-match", "\"z\"").status(304),
-        ]),
+        case(
+            "RFC 9110 13.1.2: If-None-Match is answered from the store",
+            vec![
+                get(tagged),
+                get(NEVER).with("if-none-match", "W/\"a\"").status(304).hit().has("etag", "\"a\""),
+                get(NEVER).with("if-none-match", "\"x\", \"a\"").status(304).hit(),
+                get(NEVER).with("if-none-match", "*").status(304).hit(),
+                get(NEVER).with("if-none-match", "\"b\"").hit().body("xxxxx"),
+            ],
+        ),
+        case(
+            "RFC 9110 13.1.3: If-Modified-Since is answered from the store",
+            vec![
+                get(
+                    "header=cache-control:max-age=60; header=last-modified:Sun, 06 Nov 1994 08:49:37 GMT; body=5",
+                ),
+                get(NEVER).with("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT").status(304).hit(),
+                get(NEVER).with("if-modified-since", "Sun, 06 Nov 1994 08:49:36 GMT").hit(),
+            ],
+        ),
+        case(
+            "RFC 9111 4.3.4: a 304 freshens what is stored and its body is used",
+            vec![
+                get(stale),
+                get("status=304; header=cache-control:max-age=60; header=etag:\"a\"; header=x-n:2")
+                    .has("x-n", "2")
+                    .body("xxxxx"),
+                get(NEVER).hit().has("x-n", "2").body("xxxxx"),
+            ],
+        ),
+        case(
+            "RFC 9111 4.3.3: another answer to a validation takes the place of the stored",
+            vec![
+                get(stale),
+                get("header=cache-control:max-age=60; header=etag:\"b\"; body=6"),
+                get(NEVER).hit().body("xxxxxx"),
+            ],
+        ),
+        case(
+            "RFC 9111 4.3.3: a 304 to the client's own condition passes",
+            vec![get("status=304; header=etag:\"z\"").with("if-none-match", "\"z\"").status(304)],
+        ),
     ]
 }
 
@@ -228,88 +308,141 @@ fn parts() -> Vec<Case> {
 
 fn invalidation() -> Vec<Case> {
     vec![
-        case("RFC 9111 4.4: an unsafe method drops what is stored", vec![
-            get(FRESH), get(NEVER).hit(), send("POST", "status=204").status(204), get(FRESH),
-        ]),
-        case("RFC 9111 4.4: an unknown method counts as unsafe", vec![
-            get(FRESH), send("FROB", "status=200"), get(FRESH),
-        ]),
-        case("RFC 9111 4.4: an error drops nothing", vec![
-            get(FRESH), send("POST", "status=500").status(500), get(NEVER).hit(),
-        ]),
-        case("RFC 9111 4.4: nor does a safe method", vec![
-            get(FRESH), send("OPTIONS", "status=200"), get(NEVER).hit(),
-        ]),
-        case("RFC 9111 4.4: Location of the same origin is dropped too", vec![
-            get(FRESH).at("?other"), send("POST", "status=201; header=location:?other").status(201), get(FRESH).at("?other"),
-        ]),
-        case("RFC 9111 4.3.5: a HEAD that shows a change invalidates", vec![
-            get("header=cache-control:max-age=60; header=etag:\"a\""),
-            send("HEAD", "header=etag:\"b\"").with("cache-control", "no-cache"),
-            get("header=cache-control:max-age=60; header=etag:\"b\""),
-        ]),
+        case(
+            "RFC 9111 4.4: an unsafe method drops what is stored",
+            vec![get(FRESH), get(NEVER).hit(), send("POST", "status=204").status(204), get(FRESH)],
+        ),
+        case(
+            "RFC 9111 4.4: an unknown method counts as unsafe",
+            vec![get(FRESH), send("FROB", "status=200"), get(FRESH)],
+        ),
+        case(
+            "RFC 9111 4.4: an error drops nothing",
+            vec![get(FRESH), send("POST", "status=500").status(500), get(NEVER).hit()],
+        ),
+        case(
+            "RFC 9111 4.4: nor does a safe method",
+            vec![get(FRESH), send("OPTIONS", "status=200"), get(NEVER).hit()],
+        ),
+        case(
+            "RFC 9111 4.4: Location of the same origin is dropped too",
+            vec![
+                get(FRESH).at("?other"),
+                send("POST", "status=201; header=location:?other").status(201),
+                get(FRESH).at("?other"),
+            ],
+        ),
+        case(
+            "RFC 9111 4.3.5: a HEAD that shows a change invalidates",
+            vec![
+                get("header=cache-control:max-age=60; header=etag:\"a\""),
+                send("HEAD", "header=etag:\"b\"").with("cache-control", "no-cache"),
+                get("header=cache-control:max-age=60; header=etag:\"b\""),
+            ],
+        ),
     ]
 }
 
 fn stale() -> Vec<Case> {
-    let old = |more: &str| format!("header=cache-control:max-age=10{more}; header=age:20; header=etag:\"a\"; body=5");
+    let old = |more: &str| {
+        format!("header=cache-control:max-age=10{more}; header=age:20; header=etag:\"a\"; body=5")
+    };
     vec![
-        case("RFC 5861 4: stale-if-error in place of a 5xx", vec![
-            get(&old(", stale-if-error=100")), get("status=503").says("hit").body("xxxxx"),
-        ]),
-        case("RFC 5861 4: not beyond its window", vec![
-            get(&old(", stale-if-error=5")), get("status=503").status(503),
-        ]),
-        case("RFC 9111 5.2.2.2: must-revalidate forbids it", vec![
-            get(&old(", stale-if-error=100, must-revalidate")), get("status=503").status(503),
-        ]),
-        case("RFC 9111 4.2.4: a broken connection is bridged by default", vec![
-            get(&old("")), get("reset=before-headers").says("hit").body("xxxxx"),
-        ]),
+        case(
+            "RFC 5861 4: stale-if-error in place of a 5xx",
+            vec![get(&old(", stale-if-error=100")), get("status=503").says("hit").body("xxxxx")],
+        ),
+        case(
+            "RFC 5861 4: not beyond its window",
+            vec![get(&old(", stale-if-error=5")), get("status=503").status(503)],
+        ),
+        case(
+            "RFC 9111 5.2.2.2: must-revalidate forbids it",
+            vec![get(&old(", stale-if-error=100, must-revalidate")), get("status=503").status(503)],
+        ),
+        case(
+            "RFC 9111 4.2.4: a broken connection is bridged by default",
+            vec![get(&old("")), get("reset=before-headers").says("hit").body("xxxxx")],
+        ),
     ]
 }
 
 fn operators() -> Vec<Case> {
     vec![
-        under("/ttl", "a default time to live is for what says nothing", vec![
-            get("status=200"), get(NEVER).hit(),
-        ]),
-        under("/ttl", "a default time to live yields to what the answer says", vec![
-            get("header=cache-control:max-age=0"), get("header=cache-control:max-age=0"),
-        ]),
-        under("/override", "an override does not, but no-store still holds", vec![
-            get("header=cache-control:max-age=0"), get(NEVER).hit(),
-            get("header=cache-control:no-store").at("?b"), get("header=cache-control:no-store").at("?b"),
-        ]),
-        under("/ignore", "clients have no say where that is configured", vec![
-            get(FRESH), get(NEVER).with("cache-control", "no-cache").hit(),
-        ]),
-        under("/conditions", "a bypass is not answered from the store, but stored", vec![
-            get(FRESH), get("header=cache-control:max-age=60; body=3").with("x-no-cache", "1").says("fwd=bypass"),
-            get(NEVER).hit().body("xxx"),
-        ]),
-        under("/conditions", "what must not be stored is not", vec![
-            get(FRESH).with("cookie", "session=1"), get(FRESH),
-        ]),
-        under("/key", "parameters that are left out and their order make no difference", vec![
-            get(FRESH).at("?a=1&b=2"), get(NEVER).at("?b=2&utm_source=x&a=1").hit(), get(FRESH).at("?a=2&b=2"),
-        ]),
-        under("/key", "headers and cookies of the key do", vec![
-            get(FRESH).with("x-plan", "gold"),
-            get(FRESH).with("x-plan", "free"),
-            get(NEVER).with("x-plan", "gold").hit(),
-            get(FRESH).with("x-plan", "gold").with("cookie", "lang=de"),
-            get(NEVER).with("x-plan", "gold").with("cookie", "other=1; lang=de").hit(),
-        ]),
-        under("/post", "RFC 9110 9.3.3: POST is stored by its body, with explicit freshness", vec![
-            send("POST", FRESH).content("a"),
-            send("POST", NEVER).content("a").hit(),
-            send("POST", FRESH).content("b"),
-            send("POST", "status=200").content("c"),
-            send("POST", "status=200").content("c"),
-        ]),
-        under("/elsewhere", "what no rule is for is not touched", vec![
-            get(FRESH).lacks("cache-status"), get(FRESH).lacks("cache-status"),
-        ]),
+        under(
+            "/ttl",
+            "a default time to live is for what says nothing",
+            vec![get("status=200"), get(NEVER).hit()],
+        ),
+        under(
+            "/ttl",
+            "a default time to live yields to what the answer says",
+            vec![get("header=cache-control:max-age=0"), get("header=cache-control:max-age=0")],
+        ),
+        under(
+            "/override",
+            "an override does not, but no-store still holds",
+            vec![
+                get("header=cache-control:max-age=0"),
+                get(NEVER).hit(),
+                get("header=cache-control:no-store").at("?b"),
+                get("header=cache-control:no-store").at("?b"),
+            ],
+        ),
+        under(
+            "/ignore",
+            "clients have no say where that is configured",
+            vec![get(FRESH), get(NEVER).with("cache-control", "no-cache").hit()],
+        ),
+        under(
+            "/conditions",
+            "a bypass is not answered from the store, but stored",
+            vec![
+                get(FRESH),
+                get("header=cache-control:max-age=60; body=3").with("x-no-cache", "1").says("fwd=bypass"),
+                get(NEVER).hit().body("xxx"),
+            ],
+        ),
+        under(
+            "/conditions",
+            "what must not be stored is not",
+            vec![get(FRESH).with("cookie", "session=1"), get(FRESH)],
+        ),
+        under(
+            "/key",
+            "parameters that are left out and their order make no difference",
+            vec![
+                get(FRESH).at("?a=1&b=2"),
+                get(NEVER).at("?b=2&utm_source=x&a=1").hit(),
+                get(FRESH).at("?a=2&b=2"),
+            ],
+        ),
+        under(
+            "/key",
+            "headers and cookies of the key do",
+            vec![
+                get(FRESH).with("x-plan", "gold"),
+                get(FRESH).with("x-plan", "free"),
+                get(NEVER).with("x-plan", "gold").hit(),
+                get(FRESH).with("x-plan", "gold").with("cookie", "lang=de"),
+                get(NEVER).with("x-plan", "gold").with("cookie", "other=1; lang=de").hit(),
+            ],
+        ),
+        under(
+            "/post",
+            "RFC 9110 9.3.3: POST is stored by its body, with explicit freshness",
+            vec![
+                send("POST", FRESH).content("a"),
+                send("POST", NEVER).content("a").hit(),
+                send("POST", FRESH).content("b"),
+                send("POST", "status=200").content("c"),
+                send("POST", "status=200").content("c"),
+            ],
+        ),
+        under(
+            "/elsewhere",
+            "what no rule is for is not touched",
+            vec![get(FRESH).lacks("cache-status"), get(FRESH).lacks("cache-status")],
+        ),
     ]
 }

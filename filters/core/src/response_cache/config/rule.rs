@@ -134,9 +134,10 @@ impl Rule {
         let by_status = |ttl: &Option<Ttl>| match ttl {
             None => TtlByStatus::default(),
             Some(Ttl::All(ttl)) => TtlByStatus { all: Some(*ttl), by_status: Vec::new() },
-            Some(Ttl::ByStatus(spans)) => {
-                TtlByStatus { all: None, by_status: spans.iter().map(|(status, ttl)| (*status, *ttl)).collect() }
-            }
+            Some(Ttl::ByStatus(spans)) => TtlByStatus {
+                all: None,
+                by_status: spans.iter().map(|(status, ttl)| (*status, *ttl)).collect(),
+            },
         };
         Policy {
             methods: self.methods,

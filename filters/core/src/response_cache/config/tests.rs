@@ -50,9 +50,7 @@ fn null_turns_off_what_is_on_by_default() {
 #[test]
 fn a_time_to_live_is_one_for_all_or_one_for_each_status() {
     let all = rule(r#", "default_ttl": "1m""#).policy().default_ttl;
-    for (status, expected) in
-        [(200, Some(60)), (404, Some(60)), (302, None), (500, None), (503, None)]
-    {
+    for (status, expected) in [(200, Some(60)), (404, Some(60)), (302, None), (500, None), (503, None)] {
         assert_eq!(all.of(status), expected.map(Duration::from_secs), "{status}");
     }
     let some = rule(r#", "override_ttl": {"200": "1m", "503": "2s"}"#).policy().override_ttl;
