@@ -33,6 +33,7 @@ pub mod plane;
 pub mod protocol;
 pub mod random;
 pub mod rate_limit;
+pub mod resend;
 pub mod response_cache;
 pub mod rewrite;
 pub mod slots;

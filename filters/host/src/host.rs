@@ -294,6 +294,11 @@ impl Headers {
         })
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
     /// The first value of a header. `name` is in lower case, as the proxy keeps names.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.iter().find(|(candidate, _)| *candidate == name.as_bytes()).map(|(_, value)| value)

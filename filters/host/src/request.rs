@@ -18,6 +18,12 @@ pub struct ReadPlan {
 }
 
 impl ReadPlan {
+    /// The same plan, for a filter that wants the whole map anyway: [`RequestView::into_headers`].
+    #[must_use]
+    pub fn with_whole_map(self) -> Self {
+        Self { whole_map: true, ..self }
+    }
+
     /// The plan for what the rules of a configuration need.
     pub fn new(needs: &Needs) -> Self {
         Self {
@@ -44,6 +50,12 @@ impl<'a, H: Host> RequestView<'a, H> {
     /// The view of the stream whose request headers callback runs.
     pub fn new(host: &'a H, plan: &'a ReadPlan) -> Self {
         Self { host, plan, map: OnceCell::new(), header: OnceCell::new(), properties: Default::default() }
+    }
+
+    /// All headers, for keeping: no second read where rules have read them already.
+    pub fn into_headers(self) -> Headers {
+        let host = self.host;
+        self.map.into_inner().unwrap_or_else(|| host.headers(Map::RequestHeaders))
     }
 }
 
