@@ -4,7 +4,7 @@ use crate::metrics::StoreMetrics;
 use ballast_core::response_cache::codec::Codec;
 use ballast_core::response_cache::config;
 use ballast_core::response_cache::head::Head;
-use ballast_core::response_cache::key::{Target, Variant};
+use ballast_core::response_cache::key::{Target, variant_of, vary_of};
 use ballast_core::response_cache::rules::{Fields, Vary};
 use ballast_core::response_cache::store::{
     Candidate, Eviction, Find, Hits, Leadership, Load, Loaded, Local, New, NotStored, Object, Purge, Put,
@@ -14,6 +14,9 @@ use ballast_core::slots::{Fingerprint, Secret};
 use ballast_core::time::MonoTime;
 use ballast_host::{Cx, Host, LogLevel, StartError};
 use std::rc::Rc;
+
+/// How many sets are told of uses in one tick: a tick must not hold up requests.
+const MOST_TOLD: usize = 16;
 
 /// The store and this worker's part of it.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub(crate) struct Looked {
     pub(crate) kept: Option<Kept>,
     /// Whether there are others.
     pub(crate) has_others: bool,
+    /// What the request has where the latest answer varies.
+    pub(crate) latest: Vec<u8>,
     /// What is known of purges: for what is fetched from now on.
     pub(crate) ticket: Ticket,
     /// The index as it was read, if it was.
@@ -91,40 +96,36 @@ impl Storage {
         &mut self,
         wanted: &Wanted,
         request: Fields<'_>,
-        secret: &Secret,
         now: MonoTime,
         cx: &mut Cx<'_, H>,
     ) -> Option<Looked> {
         let number = self.metrics.changes(cx.host, shard_of(wanted.key)).unwrap_or(u64::MAX);
         if let Some(candidates) = self.local.candidates(wanted.key, &wanted.primary, number, now) {
-            let choice = choose(candidates, wanted, request, secret);
+            let choice = choose(candidates, wanted, request);
             if let Some(candidate) = choice.candidate.cloned()
                 && let Some(object) = self.local.copy(wanted.key, candidate.stamp)
             {
-                if choice.matches(&object) {
-                    self.used(wanted, &candidate, now);
-                    let kept = Some(Kept { object, is_stale: candidate.is_stale });
-                    return Some(Looked { kept, has_others: true, ..Looked::default() });
-                }
+                self.hits.add(candidate.set, candidate.stamp, now);
+                let kept = Some(Kept { object, is_stale: candidate.is_stale });
+                return Some(Looked { kept, has_others: true, ..Looked::default() });
             }
         }
         let found = cx.run(&mut Find::new(self.shape, wanted.key, now)).ok()?;
         self.local.know(wanted.key, &wanted.primary, number, now, &found.candidates);
-        let choice = choose(&found.candidates, wanted, request, secret);
+        let choice = choose(&found.candidates, wanted, request);
         let kept = choice.candidate.and_then(|candidate| {
             let object = match self.local.copy(wanted.key, candidate.stamp) {
                 Some(object) => object,
                 None => self.load(wanted, candidate, cx)?,
             };
-            choice.matches(&object).then(|| {
-                self.used(wanted, candidate, now);
-                Kept { object, is_stale: candidate.is_stale }
-            })
+            self.hits.add(candidate.set, candidate.stamp, now);
+            Some(Kept { object, is_stale: candidate.is_stale })
         });
         self.local.tidy(wanted.key);
         Some(Looked {
             kept,
             has_others: !found.candidates.is_empty(),
+            latest: choice.latest,
             ticket: found.ticket,
             snapshot: Some(found.snapshot),
         })
@@ -153,11 +154,6 @@ impl Storage {
         Some(object)
     }
 
-    /// Notes a use, for the next tick.
-    fn used(&mut self, wanted: &Wanted, candidate: &Candidate, now: MonoTime) {
-        self.hits.add(candidate.set, wanted.key, candidate.stamp, now);
-    }
-
     /// Stores an answer, and makes room for it.
     pub(crate) fn put<H: Host>(
         &mut self,
@@ -180,12 +176,9 @@ impl Storage {
             Ok(stored) => {
                 self.freed(stored.freed, cx);
                 self.metrics.evicted.add(cx.host, stored.evicted.into());
-                if stored.displaced {
-                    // Whoever displaced it has taken it from the count.
-                }
                 self.local.forget(key);
                 self.metrics.changed(cx.host, shard_of(key));
-                self.reclaim(stored_set(&put), now, cx);
+                self.reclaim(put.set(), now, cx);
             }
             Err(_) => self.metrics.bytes.add(cx.host, -signed),
         }
@@ -255,7 +248,8 @@ impl Storage {
 
     /// Tells the sets which of their entries were used.
     pub(crate) fn flush<H: Host>(&mut self, now: MonoTime, cx: &mut Cx<'_, H>) {
-        for (set, hits) in self.hits.drain() {
+        for _ in 0..MOST_TOLD {
+            let Some((set, hits)) = self.hits.next() else { return };
             // What cannot be told makes the next eviction a little less wise.
             let _ = cx.run(&mut Touch::new(self.shape, set, hits, now));
         }
@@ -273,43 +267,27 @@ fn unpack(object: &mut Object) -> Option<()> {
     (object.body.len() == length).then_some(())
 }
 
-/// The variant of a list that a request gets.
+/// What a list of variants has for a request.
 struct Choice<'a> {
     candidate: Option<&'a Candidate>,
-    /// What the record must say of its variant.
-    whole: Vec<u8>,
+    /// What the request has where the latest answer varies: those that have the same can wait for one answer.
+    latest: Vec<u8>,
 }
 
-impl Choice<'_> {
-    /// Whether a record holds the whole of what the index has only hashed.
-    fn matches(&self, object: &Object) -> bool {
-        Head::decode(&object.head).is_some_and(|head| head.variant.is_empty() || head.variant == self.whole)
-    }
-}
-
-fn choose<'a>(
-    candidates: &'a [Candidate],
-    wanted: &Wanted,
-    request: Fields<'_>,
-    secret: &Secret,
-) -> Choice<'a> {
+fn choose<'a>(candidates: &'a [Candidate], wanted: &Wanted, request: Fields<'_>) -> Choice<'a> {
     // Mostly all answers of a URL vary by the same.
-    let mut last: Option<(Vary, Variant)> = None;
+    let mut last: Option<(Vary, Option<Vec<u8>>)> = None;
+    let mut latest = None;
     for candidate in candidates {
-        let Some(vary) = Variant::vary(&candidate.variant) else { continue };
-        let variant = match &last {
-            Some((known, variant)) if *known == vary => variant.clone(),
-            _ => variant_of(request, &wanted.target, &vary, secret),
-        };
-        if variant.short == candidate.variant {
-            return Choice { candidate: Some(candidate), whole: variant.whole };
+        let Some(vary) = vary_of(&candidate.variant) else { continue };
+        if last.as_ref().is_none_or(|(known, _)| *known != vary) {
+            let variant = variant_of(request, &wanted.target, &vary);
+            latest.get_or_insert_with(|| variant.clone().unwrap_or_default());
+            last = Some((vary, variant));
         }
-        last = Some((vary, variant));
+        if last.as_ref().and_then(|(_, variant)| variant.as_ref()) == Some(&candidate.variant) {
+            return Choice { candidate: Some(candidate), latest: latest.unwrap_or_default() };
+        }
     }
-    Choice { candidate: None, whole: Vec::new() }
-}
-
-/// The variant that a request gets of an answer that varies so.
-pub(crate) fn variant_of(request: Fields<'_>, target: &Target, vary: &Vary, secret: &Secret) -> Variant {
-    Variant::of(request, target, vary, |bytes| secret.fingerprint("variant", bytes).0)
+    Choice { candidate: None, latest: latest.unwrap_or_default() }
 }
