@@ -7,8 +7,9 @@
 //!
 //! # How
 //!
-//! [`config`] is what operators write.
+//! [`config`] is what operators write; [`store`] keeps answers in memory that all workers share.
 
 pub mod codec;
 pub mod config;
 pub mod purge;
+pub mod store;
