@@ -7,7 +7,8 @@
 //!
 //! # How
 //!
-//! [`config`] is what operators write. [`rules`] say what HTTP allows; [`key`] what tells answers apart; [`head`] and
+//! [`config`] is what operators write. [`rules`] say what HTTP allows; [`key`] what tells answers apart; [`store`] keeps
+//! them within a bound, [`head`] and
 //! [`codec`] how they are kept; [`reply`] what a client gets; [`purge`] who may drop what.
 
 pub mod codec;
@@ -17,3 +18,4 @@ pub mod key;
 pub mod purge;
 pub mod reply;
 pub mod rules;
+pub mod store;
