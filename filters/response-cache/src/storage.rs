@@ -7,8 +7,8 @@ use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::key::{Target, variant_of, vary_of};
 use ballast_core::response_cache::rules::{Fields, Vary};
 use ballast_core::response_cache::store::{
-    Candidate, Eviction, Find, Hits, Leadership, Load, Loaded, Local, New, NotStored, Object, Purge, Put,
-    Reclaim, SHARDS, Shape, Snapshot, Stored, Target as Purged, Ticket, Touch, shard_of,
+    Candidate, Eviction, Find, Hits, Key, Leadership, Load, Loaded, Local, New, NotStored, Object, Purge, Put,
+    Reclaim, SHARDS, Shape, Snapshot, Stored, Target as Purged, Ticket, Touch, Touching, shard_of,
 };
 use ballast_core::slots::{Fingerprint, Secret};
 use ballast_core::time::MonoTime;
@@ -17,6 +17,8 @@ use std::rc::Rc;
 
 /// How many sets are told of uses in one tick: a tick must not hold up requests.
 const MOST_TOLD: usize = 16;
+/// In how many sets little is freed before one set frees what it must.
+const GENTLE_SETS: u32 = 8;
 
 /// The store and this worker's part of it.
 #[derive(Debug)]
@@ -131,6 +133,17 @@ impl Storage {
         })
     }
 
+    /// What is known of purges, for what is fetched past the store.
+    pub(crate) fn find_ticket<H: Host>(
+        &mut self,
+        wanted: &Wanted,
+        now: MonoTime,
+        cx: &mut Cx<'_, H>,
+    ) -> Option<Looked> {
+        let found = cx.run(&mut Find::new(self.shape, wanted.key, now)).ok()?;
+        Some(Looked { ticket: found.ticket, ..Looked::default() })
+    }
+
     fn load<H: Host>(
         &mut self,
         wanted: &Wanted,
@@ -177,7 +190,9 @@ impl Storage {
                 self.freed(stored.freed, cx);
                 self.metrics.evicted.add(cx.host, stored.evicted.into());
                 self.local.forget(key);
-                self.metrics.changed(cx.host, shard_of(key));
+                if stored.invalidates {
+                    self.metrics.changed(cx.host, shard_of(key));
+                }
                 self.reclaim(put.set(), now, cx);
             }
             Err(_) => self.metrics.bytes.add(cx.host, -signed),
@@ -193,18 +208,20 @@ impl Storage {
         self.metrics.bytes.add(cx.host, -i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// Frees in other sets what is over the budget.
+    /// Frees in other sets what is over the budget: first where little is lost by it, then anywhere.
     fn reclaim<H: Host>(&mut self, except: u32, now: MonoTime, cx: &mut Cx<'_, H>) {
-        for _ in 0..self.shape.sets() {
+        for round in 0..self.shape.sets().saturating_add(GENTLE_SETS) {
             let excess = self.excess(cx);
             if excess == 0 {
                 return;
             }
             self.hand = (self.hand + 1) % self.shape.sets().max(1);
-            if self.hand == except {
+            if self.hand == except && self.shape.sets() > 1 {
                 continue;
             }
-            match cx.run(&mut Reclaim::new(self.shape, self.hand, excess, now)) {
+            let reclaim = if round < GENTLE_SETS { Reclaim::gently } else { Reclaim::firmly };
+            let hits = self.hits.take(self.hand);
+            match cx.run(&mut reclaim(self.shape, self.hand, excess, now).with_hits(hits)) {
                 Ok(reclaimed) => {
                     self.freed(reclaimed.freed, cx);
                     self.metrics.evicted.add(cx.host, reclaimed.evicted.into());
@@ -226,7 +243,8 @@ impl Storage {
             Purged::Key(key) => Some(shard_of(*key)),
             _ => None,
         };
-        let purged = cx.run(&mut Purge::new(self.shape, target, soft, now));
+        let mut purge = Purge::new(self.shape, target, soft, now);
+        let purged = cx.run(&mut purge);
         // Also after a purge that came to no end: what it has done is seen by all.
         match shard {
             Some(shard) => self.metrics.changed(cx.host, shard),
@@ -239,6 +257,7 @@ impl Storage {
                 Some(purged.entries)
             }
             Err(error) => {
+                self.freed(purge.so_far().freed, cx);
                 self.metrics.errors.add(cx.host, 1);
                 cx.log(LogLevel::Error, &format!("a purge came to no end: {error}"));
                 None
@@ -251,7 +270,7 @@ impl Storage {
         for _ in 0..MOST_TOLD {
             let Some((set, hits)) = self.hits.next() else { return };
             // What cannot be told makes the next eviction a little less wise.
-            let _ = cx.run(&mut Touch::new(self.shape, set, hits, now));
+            let _ = cx.run(&mut Touch::new(Key::Set(set), Touching { eviction: self.shape.eviction(), hits, now }));
         }
     }
 }

@@ -100,6 +100,8 @@ pub struct Collecting {
     pub(crate) body: Vec<u8>,
     /// Bytes of the body that are announced.
     pub(crate) announced: Option<usize>,
+    /// Whether it will not be stored after all.
+    pub(crate) is_given_up: bool,
     /// What is made whole by it.
     pub(crate) filling: Option<Filling>,
 }
