@@ -63,6 +63,9 @@ pub use strip::{stored_fields, updated_fields};
 pub use tags::Tags;
 pub use vary::Vary;
 
+#[cfg(test)]
+mod sample;
+
 use crate::time::{MonoTime, WallTime};
 
 /// The two clocks at one moment: ages are measured with the one, dates are compared with the other.
