@@ -20,12 +20,14 @@
 //! HEAD are not stored; HEAD is answered from what GET stored. Trailers, upgrades and gRPC are none of the cache's
 //! business.
 
+mod cache_status;
 mod control;
 mod date;
 mod directives;
 mod fields;
 mod freshness;
 mod guard;
+mod invalidation;
 mod lookup;
 mod policy;
 mod precondition;
@@ -37,14 +39,17 @@ mod storable;
 mod stored;
 mod strip;
 mod structured;
+mod tags;
 mod vary;
 
+pub use cache_status::CacheStatus;
 pub use control::{Control, control};
 pub use date::{format_date, parse_date};
 pub use directives::{Directives, MAX_SECONDS, Scope, Seconds};
 pub use fields::{Fields, Line};
 pub use freshness::{Lifetime, Source, initial_age, lifetime, parse_age};
 pub use guard::{Bypass, is_target_override};
+pub use invalidation::{Invalidation, invalidates};
 pub use lookup::{Candidate, Fetch, Forward, Lookup, Serve, Served, lookup, serve};
 pub use policy::{Heuristic, Methods, Policy, TtlByStatus};
 pub use precondition::{Answer, Validator, answer, strong_match, weak_match};
@@ -55,7 +60,11 @@ pub use stale::{Failure, StaleTerms, on_failure};
 pub use storable::Refused;
 pub use stored::Stored;
 pub use strip::{stored_fields, updated_fields};
+pub use tags::Tags;
 pub use vary::Vary;
+
+#[cfg(test)]
+mod sample;
 
 use crate::time::{MonoTime, WallTime};
 

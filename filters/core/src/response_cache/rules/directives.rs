@@ -214,6 +214,12 @@ impl Directives {
                 self.s_maxage = Seconds::Invalid;
             } else if is("min-fresh") {
                 self.min_fresh = Seconds::Invalid;
+            } else if is("max-stale") {
+                self.max_stale = Seconds::Invalid;
+            } else if is("stale-while-revalidate") {
+                self.stale_while_revalidate = Seconds::Invalid;
+            } else if is("stale-if-error") {
+                self.stale_if_error = Seconds::Invalid;
             } else if is("no-cache") {
                 self.no_cache = Scope::Whole;
             } else if is("private") {

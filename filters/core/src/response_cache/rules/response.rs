@@ -64,8 +64,11 @@ pub fn on_response<'a>(exchange: &Exchange<'a>, policy: &Policy) -> Result<Plan<
     if !is_stored {
         return Err(Refused::Method);
     }
-    if response.has("upgrade") || crate::http::is_grpc(response.get("content-type")) {
+    if response.has("upgrade") {
         return Err(Refused::Bypass(Bypass::Upgrade));
+    }
+    if crate::http::is_grpc(response.get("content-type")) {
+        return Err(Refused::Bypass(Bypass::Grpc));
     }
     let control = control(response, &policy.targeted);
     let lifetime = lifetime(status, response, &control, policy, now);

@@ -131,7 +131,7 @@ fn what_permits_is_not_heeded_behind_a_quote_that_is_never_closed() {
         read(r#"foo="bar, max-age=60, public, must-understand, stale-if-error=9, no-cache="a", private"#);
     assert_eq!(directives.max_age, Invalid);
     assert_eq!((directives.public, directives.must_understand), (false, false));
-    assert_eq!(directives.stale_if_error, Absent);
+    assert_eq!(directives.stale_if_error, Invalid);
     assert_eq!((directives.no_cache, directives.private), (Scope::Whole, Scope::Whole));
 }
 
