@@ -41,7 +41,7 @@ impl ResponseCache {
         let lines = head.lines();
         let fetch = Fetch::validating(Forward::Stale, Fields::new(&lines));
         let (asked, kept) = (Box::new(asked.clone()), Some(kept.clone()));
-        let fetching = Fetching { asked, fetch, why: "stale", sent: cx.host.now(), kept, lead: Lead::default() };
+        let fetching = Fetching { asked, fetch, sent: cx.host.now(), kept, lead: Lead::default() };
         self.background.push_back(Background { fetching, cluster, is_warming: false });
     }
 
@@ -164,7 +164,7 @@ impl ResponseCache {
             };
             let fetch = Fetch::plain(Forward::UriMiss, true);
             let (asked, lead) = (Box::new(asked), Lead::default());
-            let fetching = Fetching { asked, fetch, why: "uri-miss", sent: cx.host.now(), kept: None, lead };
+            let fetching = Fetching { asked, fetch, sent: cx.host.now(), kept: None, lead };
             self.background.push_back(Background { fetching, cluster: config.cluster.clone(), is_warming: true });
         }
     }

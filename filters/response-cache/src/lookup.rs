@@ -123,7 +123,7 @@ impl ResponseCache {
         {
             self.revalidate(asked, kept, cx);
         }
-        let status = self.status_of_hit(asked, serve, collapsed);
+        let status = self.status_of_hit(asked, serve, collapsed, None);
         Verdict::Reply(Box::new(say::answer(rendered, status, serve.served.as_str())))
     }
 
@@ -136,7 +136,6 @@ impl ResponseCache {
         wait: Option<After>,
         cx: &mut Cx<'_, H>,
     ) -> Verdict {
-        let why = if asked.is_bypass { "bypass" } else { fetch.why.as_str() };
         let Looked { kept, latest, ticket, snapshot, .. } = looked;
         let mut lead = Lead { leadership: None, ticket };
         let max_wait = self.config.rules.get(asked.rule).and_then(|rule| rule.max_wait);
@@ -173,7 +172,7 @@ impl ResponseCache {
             }
         }
         let changes = asked.is_enforced.then(|| fetch.clone());
-        let fetching = Fetching { asked, fetch, why, sent: cx.host.now(), kept, lead };
+        let fetching = Fetching { asked, fetch, sent: cx.host.now(), kept, lead };
         Verdict::Forward(Stream::Fetching(Box::new(fetching)), changes)
     }
 

@@ -9,7 +9,7 @@ use crate::stream::{Asked, Collecting, Fetching, Filling, NewAnswer, Stream};
 use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::reply::{Rendered, render};
 use ballast_core::response_cache::rules::{
-    Candidate, Exchange, Failure, Fields, Headed, Line, Refused, Request, Serve, Served, Validated,
+    Candidate, Exchange, Failure, Fields, Forward, Headed, Line, Refused, Request, Serve, Served, Validated,
     may_combine, on_failure, on_head, on_not_modified, on_response, serve,
 };
 use ballast_core::response_cache::store::Outcome;
@@ -56,20 +56,20 @@ impl ResponseCache {
                     self.end_flight(lead, Outcome::Failed { status: if failure == Some(Failure::Connection) { 0 } else { status } }, cx);
                 }
                 self.count(&asked, |metrics| metrics.hit(cx.host, serve.served.as_str()));
-                let said = self.status_of_instead(&asked, &serve, fetching.why, status);
+                let said = self.status_of_hit(&asked, &serve, false, Some((fetching.fetch.why, status)));
                 self.replace(rendered, said, serve.served.as_str(), stream, cx, end)
             }
             Judged::Once(rendered, serve) => {
                 self.end_flight(&mut fetching.lead, Outcome::Released, cx);
                 self.drop_key(&fetching.asked, cx);
-                let said = self.status_of_instead(&fetching.asked, &serve, fetching.why, status);
+                let said = self.status_of_hit(&fetching.asked, &serve, false, Some((fetching.fetch.why, status)));
                 self.replace(rendered, said, serve.served.as_str(), stream, cx, end)
             }
             Judged::Changed => {
                 self.end_flight(&mut fetching.lead, Outcome::Released, cx);
                 self.count(&fetching.asked, |metrics| metrics.invalidated.add(cx.host, 1));
                 self.drop_key(&fetching.asked, cx);
-                self.mark(&fetching.asked, fetching.why, status, false, cx);
+                self.mark(&fetching.asked, fetching.fetch.why, status, false, cx);
                 Flow::Continue
             }
             Judged::Mismatch => self.ask_again(fetching, stream, cx),
@@ -79,7 +79,7 @@ impl ResponseCache {
                 let _ = cx.host.remove_header(Map::ResponseHeaders, "content-range");
                 let whole = filling.parts.complete_length.to_string();
                 let _ = cx.host.set_header(Map::ResponseHeaders, "content-length", whole.as_bytes());
-                self.mark(&asked, fetching.why, status, true, cx);
+                self.mark(&asked, fetching.fetch.why, status, true, cx);
                 let filling = Some(filling);
                 let (body, announced) = (Vec::new(), None);
                 *stream = Stream::Collecting(Box::new(Collecting { asked, lead: fetching.lead, new: *new, body, announced, filling, is_given_up: false }));
@@ -104,7 +104,7 @@ impl ResponseCache {
     ) -> Flow {
         let announced = response.get("content-length").and_then(|text| core::str::from_utf8(text).ok()?.parse().ok());
         let fits = announced.is_none_or(|bytes: usize| bytes <= self.most_body());
-        self.mark(&fetching.asked, fetching.why, status, new.is_some() && fits, cx);
+        self.mark(&fetching.asked, fetching.fetch.why, status, new.is_some() && fits, cx);
         let Some(new) = new else {
             if let Some(refused) = refused {
                 self.count(&fetching.asked, |metrics| metrics.refused(cx.host, refused.as_str()));
@@ -318,7 +318,7 @@ impl ResponseCache {
     }
 
     /// Says what the cache has done, on the answer that goes to the client.
-    fn mark<H: Host>(&self, asked: &Asked, why: &str, status: u16, stored: bool, cx: &Cx<'_, H>) {
+    fn mark<H: Host>(&self, asked: &Asked, why: Forward, status: u16, stored: bool, cx: &Cx<'_, H>) {
         if let Some(said) = self.status_of_miss(asked, why, status, stored) {
             // An answer whose headers cannot be changed any more goes on without.
             let _ = cx.host.add_header(Map::ResponseHeaders, CACHE_STATUS, said.as_bytes());

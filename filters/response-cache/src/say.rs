@@ -4,16 +4,15 @@ use crate::ResponseCache;
 use crate::stream::{Asked, Stream};
 use ballast_core::response_cache::config::CacheStatusHeader;
 use ballast_core::response_cache::reply::Rendered;
-use ballast_core::response_cache::rules::{Answer, Failure, Serve};
+use ballast_core::response_cache::rules::{Answer, CacheStatus, Failure, Forward, Serve};
 use ballast_host::{Cx, Host, Reply};
-use core::fmt::Write;
 
 /// How this cache is called in `Cache-Status`.
 const NAME: &str = "ballast";
 /// The header.
 pub(crate) const CACHE_STATUS: &str = "cache-status";
 /// The most of a key that is shown.
-const MOST_KEY_CHARS: usize = 256;
+const MOST_KEY_BYTES: usize = 256;
 
 /// An answer from the store.
 pub(crate) fn answer(rendered: Rendered, status: Option<String>, kind: &str) -> Reply {
@@ -44,52 +43,41 @@ pub(crate) const fn failure(status: u16) -> Failure {
 }
 
 impl ResponseCache {
-    /// What `Cache-Status` says of an answer from the store (RFC 9211).
-    pub(crate) fn status_of_hit(&self, asked: &Asked, serve: &Serve, collapsed: bool) -> Option<String> {
-        let mut text = self.status_begin()?;
-        // Writing to a string cannot fail.
-        let _ = write!(text, "; hit; ttl={}", serve.ttl_seconds);
-        if collapsed {
-            text.push_str("; collapsed");
-        }
-        self.status_end(text, asked)
+    /// What `Cache-Status` says of an answer from the store (RFC 9211). `forwarded`: why the upstream was asked first, and what it
+    /// said.
+    pub(crate) fn status_of_hit(
+        &self,
+        asked: &Asked,
+        serve: &Serve,
+        collapsed: bool,
+        forwarded: Option<(Forward, u16)>,
+    ) -> Option<String> {
+        let hit = CacheStatus { is_collapsed: collapsed, key: self.shown_key(asked), ..CacheStatus::hit(serve) };
+        let status = match forwarded {
+            Some((why, status)) => {
+                CacheStatus { forwarded: Some(why), forward_status: Some(status).filter(|status| *status > 0), ..hit }
+            }
+            None => hit,
+        };
+        self.shown().then(|| status.value(NAME, None))
     }
 
     /// What it says of an answer from upstream.
-    pub(crate) fn status_of_miss(
-        &self,
-        asked: &Asked,
-        why: &str,
-        status: u16,
-        stored: bool,
-    ) -> Option<String> {
-        let mut text = self.status_begin()?;
-        let _ = write!(text, "; fwd={why}; fwd-status={status}");
-        if stored {
-            text.push_str("; stored");
-        }
-        self.status_end(text, asked)
+    pub(crate) fn status_of_miss(&self, asked: &Asked, why: Forward, status: u16, stored: bool) -> Option<String> {
+        let forwarded = CacheStatus::forwarded(why);
+        let detail = forwarded.detail.filter(|_| !asked.is_bypass);
+        let (forward_status, key) = (Some(status), self.shown_key(asked));
+        let said = CacheStatus { forward_status, is_stored: stored, key, detail, ..forwarded };
+        self.shown().then(|| said.value(NAME, None))
     }
 
-    fn status_begin(&self) -> Option<String> {
-        (self.config.cache_status != CacheStatusHeader::Hidden).then(|| NAME.to_owned())
+    fn shown(&self) -> bool {
+        self.config.cache_status != CacheStatusHeader::Hidden
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "the end of a chain")]
-    fn status_end(&self, mut text: String, asked: &Asked) -> Option<String> {
-        if self.config.cache_status == CacheStatusHeader::WithKey {
-            text.push_str("; key=\"");
-            let url = String::from_utf8_lossy(&asked.wanted.target.url);
-            for character in url.chars().take(MOST_KEY_CHARS) {
-                match character {
-                    '"' | '\\' => text.extend(['\\', character]),
-                    ' '..='~' => text.push(character),
-                    _ => text.push('?'),
-                }
-            }
-            text.push('"');
-        }
-        Some(text)
+    fn shown_key<'a>(&self, asked: &'a Asked) -> Option<&'a [u8]> {
+        let url = &asked.wanted.target.url;
+        (self.config.cache_status == CacheStatusHeader::WithKey).then(|| url.get(..MOST_KEY_BYTES).unwrap_or(url))
     }
 
     /// A text that separates the parts of an answer that has several, and that nobody who writes bodies can foresee.

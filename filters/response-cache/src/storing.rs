@@ -7,7 +7,7 @@ use crate::stream::{Asked, Lead, NewAnswer};
 use ballast_core::response_cache::codec::Codec;
 use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::key::variant_of;
-use ballast_core::response_cache::rules::{Fields, Plan, Validator, groups, invalidates, tags};
+use ballast_core::response_cache::rules::{Fields, Plan, Request, Tags, Validator, invalidates};
 use ballast_core::response_cache::store::{New, NotStored, Object, Outcome, Target};
 use ballast_core::slots::Secret;
 use ballast_core::time::MonoTime;
@@ -127,13 +127,15 @@ impl ResponseCache {
         response: Fields<'_>,
         cx: &mut Cx<'_, H>,
     ) {
-        let (Some(rule), Some(secret)) = (self.config.rules.get(asked.rule), cx.secret()) else { return };
+        let (Some(rule), Some(policy)) = (self.config.rules.get(asked.rule), self.policies.get(asked.rule)) else { return };
+        let Some(secret) = cx.secret() else { return };
         let lines = asked.lines();
-        let request = Fields::new(&lines);
-        let found = invalidates(request, status, response);
+        let fields = Fields::new(&lines);
+        let request = Request::read(fields, asked.has_body, policy.honours_request_directives);
+        let found = invalidates(&request, status, response, policy);
         let mut gone = Vec::new();
         for path in &found.paths {
-            let target = asked.wanted.target.at(request, &rule.key, path);
+            let target = asked.wanted.target.at(fields, &rule.key, path);
             gone.push(Wanted::new(target, &secret));
         }
         let origin = asked.wanted.target.origin().to_vec();
@@ -159,9 +161,10 @@ fn dead_at(head: &Head<'_>) -> MonoTime {
 fn fingerprints(head: &Head<'_>, wanted: &Wanted, secret: &Secret) -> Vec<ballast_core::slots::Fingerprint> {
     let lines = head.lines();
     let response = Fields::new(&lines);
-    let mut found: Vec<_> = tags(response).iter().map(|tag| secret.fingerprint("tag", tag)).collect();
+    let Tags { tags, groups } = Tags::of(response);
+    let mut found: Vec<_> = tags.iter().map(|tag| secret.fingerprint("tag", tag)).collect();
     let origin = wanted.target.origin();
-    found.extend(groups(response).iter().map(|group| group_tag(origin, group.as_bytes(), secret)));
+    found.extend(groups.iter().map(|group| group_tag(origin, group.as_bytes(), secret)));
     if wanted.target.is_split() {
         found.push(wanted.url_tag(secret));
     }

@@ -73,8 +73,6 @@ pub struct Waiting {
 pub struct Fetching {
     pub(crate) asked: Box<Asked>,
     pub(crate) fetch: Fetch,
-    /// Why, as `Cache-Status` says it.
-    pub(crate) why: &'static str,
     /// When it was sent.
     pub(crate) sent: MonoTime,
     /// What is stored for it.

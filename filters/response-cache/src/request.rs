@@ -1,0 +1,123 @@
+//! What is done when a request comes.
+
+use crate::ResponseCache;
+use crate::lookup::{After, Verdict, change_request};
+use crate::response::status_of;
+use crate::say;
+use crate::storage::Wanted;
+use crate::stream::{Asked, Stream};
+use ballast_core::config::Mode;
+use ballast_core::response_cache::key::Target;
+use ballast_core::response_cache::rules::{Fields, Line, Request};
+use ballast_host::{CapturedRequest, Cx, Flow, Host, HostRandom, Map, RequestView};
+
+/// The longest body that is part of a key.
+const MOST_KEY_BODY: usize = 64 << 10;
+
+impl ResponseCache {
+    pub(crate) fn on_request<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, end: bool) -> Flow {
+        let host = cx.host;
+        let plan = self.plan.clone();
+        let view = RequestView::new(host, &plan);
+        if let Some(answer) = self.purge(&view, cx) {
+            return answer;
+        }
+        let Some((number, rule)) = self.config.rule_of(&view) else { return Flow::Continue };
+        let is_bypass = rule.bypass.iter().any(|condition| condition.applies(&view));
+        let is_no_store = rule.no_store.iter().any(|condition| condition.applies(&view));
+        let is_enforced = self.config.mode == Mode::Enforce && rule.is_enforced(&mut HostRandom(host));
+        let headers = view.into_headers();
+        let lines: Vec<Line<'_>> = headers.iter().collect();
+        let fields = Fields::new(&lines);
+        let request = Request::read(fields, !end, false);
+        let is_question = request.method == b"POST" && rule.methods.post;
+        let is_changing = !is_question && !matches!(request.method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE");
+        let is_asking = is_question || request.is_get() || request.is_head();
+        if request.bypass.is_some() && !is_changing || !is_asking && !is_changing {
+            return Flow::Continue;
+        }
+        // The store does not answer: nothing can be asked of it, and nothing is in it.
+        let Some(secret) = cx.secret() else { return Flow::Continue };
+        let target = Target::of(fields, &rule.key, None);
+        drop(lines);
+        let asked = Box::new(Asked {
+            rule: number,
+            is_enforced,
+            is_bypass,
+            is_no_store,
+            has_body: !end,
+            wanted: Wanted::new(target, &secret),
+            request: CapturedRequest::new(headers, end),
+        });
+        if is_changing {
+            *stream = Stream::Unsafe(asked);
+            return Flow::Continue;
+        }
+        if is_question && !end {
+            *stream = Stream::Reading(asked);
+            return Flow::Pause;
+        }
+        self.begin(asked, stream, cx)
+    }
+
+    /// Decides about a request in one of its own callbacks.
+    fn begin<H: Host>(&mut self, asked: Box<Asked>, stream: &mut Stream, cx: &mut Cx<'_, H>) -> Flow {
+        match self.decide(asked, After::Arrival, cx) {
+            Verdict::Reply(reply) => {
+                *stream = say::answered(&reply);
+                Flow::Reply(reply)
+            }
+            Verdict::Forward(state, changes) => {
+                if let Some(fetch) = changes {
+                    change_request(&fetch, cx);
+                }
+                *stream = state;
+                Flow::Continue
+            }
+            Verdict::Wait(waiting) => {
+                *stream = Stream::Waiting(waiting);
+                Flow::Pause
+            }
+        }
+    }
+
+    /// A piece of a request's body has come.
+    pub(crate) fn on_request_piece<H: Host>(
+        &mut self,
+        stream: &mut Stream,
+        cx: &mut Cx<'_, H>,
+        size: usize,
+        end: bool,
+    ) -> Flow {
+        let Stream::Reading(mut asked) = core::mem::take(stream) else {
+            return Flow::Continue;
+        };
+        asked.request.tee(cx.host, size, end, MOST_KEY_BODY);
+        if asked.request.is_too_long() {
+            // What cannot be told apart is not stored.
+            return Flow::Continue;
+        }
+        if !end {
+            *stream = Stream::Reading(asked);
+            return Flow::Pause;
+        }
+        let hash = asked.request.body_hash();
+        let (Some(secret), Some(rule), Some(hash)) = (cx.secret(), self.config.rules.get(asked.rule), hash) else {
+            return Flow::Continue;
+        };
+        let lines = asked.lines();
+        let target = Target::of(Fields::new(&lines), &rule.key, Some(&hash));
+        drop(lines);
+        asked.wanted = Wanted::new(target, &secret);
+        self.begin(asked, stream, cx)
+    }
+
+    /// An unsafe request is answered.
+    pub(crate) fn on_unsafe<H: Host>(&mut self, asked: &Asked, cx: &mut Cx<'_, H>) -> Flow {
+        let headers = cx.host.headers(Map::ResponseHeaders);
+        let lines: Vec<Line<'_>> = headers.iter().collect();
+        let response = Fields::new(&lines);
+        self.invalidate(asked, status_of(response), response, cx);
+        Flow::Continue
+    }
+}
