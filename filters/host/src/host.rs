@@ -287,6 +287,11 @@ impl Headers {
         Self { encoded, pairs }
     }
 
+    /// These headers, as for a request that the filter makes itself. Names are in lower case.
+    pub fn from_pairs(pairs: &[(&str, &[u8])]) -> Self {
+        Self::from_encoded(crate::abi::encode_pairs(pairs))
+    }
+
     /// Name and value of each header, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.pairs.iter().filter_map(|(name, value)| {

@@ -86,18 +86,21 @@ impl CapturedRequest {
         matches!(self.body, Body::Whole(_))
     }
 
+    /// The whole body; `None`: not all of it was seen and kept.
+    pub fn body(&self) -> Option<&[u8]> {
+        match &self.body {
+            Body::Whole(body) => Some(body),
+            _ => None,
+        }
+    }
+
     /// Whether its body is longer than what is kept.
     pub fn is_too_long(&self) -> bool {
         matches!(self.body, Body::TooLong)
     }
 
     /// The call that sends it to `cluster`. `None`: it is not complete, or a header is not text.
-    pub fn call(
-        &self,
-        cluster: &str,
-        rewrite: Option<&RouteRewrite>,
-        timeout: Duration,
-    ) -> Option<HttpCall> {
+    pub fn call(&self, cluster: &str, rewrite: Option<&RouteRewrite>, timeout: Duration) -> Option<HttpCall> {
         let Body::Whole(body) = &self.body else { return None };
         let headers = headers_of(self.headers.iter(), rewrite, body.is_empty()).ok()?;
         Some(HttpCall { cluster: cluster.to_owned(), headers, body: body.clone(), timeout })

@@ -11,7 +11,9 @@ use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::key::Target;
 use ballast_core::response_cache::rules::{Fetch, Fields, Forward, Line};
 use ballast_core::response_cache::store::{Join, Joined, Outcome};
-use ballast_host::{CallAnswer, CallToken, CapturedRequest, Cx, Headers, Host, HttpCall, LogLevel, route_cluster};
+use ballast_host::{
+    CallAnswer, CallToken, CapturedRequest, Cx, Headers, Host, HttpCall, LogLevel, route_cluster,
+};
 use core::time::Duration;
 
 /// How long a fetch in the background may take.
@@ -33,7 +35,10 @@ impl ResponseCache {
     /// Has an answer that is stale fetched anew.
     pub(crate) fn revalidate<H: Host>(&mut self, asked: &Asked, kept: &Kept, cx: &Cx<'_, H>) {
         let known = |background: &Background| background.fetching.asked.wanted.key == asked.wanted.key;
-        if self.background.iter().any(known) || self.calls.values().any(known) || self.background.len() >= MOST_QUEUED {
+        if self.background.iter().any(known)
+            || self.calls.values().any(known)
+            || self.background.len() >= MOST_QUEUED
+        {
             return;
         }
         let Some(head) = Head::decode(&kept.object.head) else { return };
@@ -62,7 +67,10 @@ impl ResponseCache {
             match cx.call_http(&call) {
                 Ok(token) => _ = self.calls.insert(token, next),
                 Err(error) => {
-                    cx.log(LogLevel::Warn, &format!("no fetch in the background from {}: {error}", next.cluster));
+                    cx.log(
+                        LogLevel::Warn,
+                        &format!("no fetch in the background from {}: {error}", next.cluster),
+                    );
                     self.end_flight(&mut next.fetching.lead, Outcome::Failed { status: 0 }, cx);
                 }
             }
@@ -75,7 +83,13 @@ impl ResponseCache {
         let wanted = &fetching.asked.wanted;
         let material = [&wanted.primary[..], b"\0background", &wanted.target.overrides].concat();
         let flight = secret.fingerprint("flight", &material);
-        let mut join = Join::new(self.storage.shape, (wanted.key, flight), (me, cx.view().clone()), cx.host.now(), WITHIN);
+        let mut join = Join::new(
+            self.storage.shape,
+            (wanted.key, flight),
+            (me, cx.view().clone()),
+            cx.host.now(),
+            WITHIN,
+        );
         match cx.run(&mut join) {
             Ok((Joined::Lead(leadership), ticket)) => {
                 self.flights.lead(leadership);
@@ -123,7 +137,11 @@ impl ResponseCache {
                 // What is answered otherwise now must not be used again.
                 self.drop_key(&asked, cx);
             }
-            Judged::Once(..) | Judged::Changed | Judged::Mismatch | Judged::Fill(..) | Judged::Instead(..) => {
+            Judged::Once(..)
+            | Judged::Changed
+            | Judged::Mismatch
+            | Judged::Fill(..)
+            | Judged::Instead(..) => {
                 self.end_flight(&mut lead, Outcome::Released, cx);
                 self.drop_key(&asked, cx);
             }
@@ -144,7 +162,7 @@ impl ResponseCache {
                 (":authority", config.host.as_str()),
                 (":path", url.as_str()),
             ];
-            let headers = Headers::from_pairs(lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+            let headers = Headers::from_pairs(&lines.map(|(name, value)| (name, value.as_bytes())));
             let request = HeaderRequest(&headers);
             let Some((number, rule)) = self.config.rule_of(&request) else {
                 self.warm.done(cx.host.now());
@@ -165,7 +183,11 @@ impl ResponseCache {
             let fetch = Fetch::plain(Forward::UriMiss, true);
             let (asked, lead) = (Box::new(asked), Lead::default());
             let fetching = Fetching { asked, fetch, sent: cx.host.now(), kept: None, lead };
-            self.background.push_back(Background { fetching, cluster: config.cluster.clone(), is_warming: true });
+            self.background.push_back(Background {
+                fetching,
+                cluster: config.cluster.clone(),
+                is_warming: true,
+            });
         }
     }
 }

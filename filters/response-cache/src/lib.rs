@@ -12,6 +12,7 @@
 //! An answer without a body that is replaced by one with a body goes straight to the client: outer filters do not see
 //! it.
 
+mod again;
 mod background;
 mod coalescing;
 mod lookup;
@@ -34,7 +35,9 @@ use ballast_core::response_cache::rules::Policy;
 use ballast_core::response_cache::store::{Flights, Outcome, Waiter};
 use ballast_core::time::MonoTime;
 use ballast_core::vms::Member;
-use ballast_host::{CallAnswer, CallToken, Cx, Filter, Flow, Host, Map, Next, ReadPlan, StartError, StreamId};
+use ballast_host::{
+    CallAnswer, CallToken, Cx, Filter, Flow, Host, Map, Next, ReadPlan, StartError, StreamId,
+};
 use coalescing::{SEEMS_DEAD, TIMED_OUT};
 use core::time::Duration;
 use lookup::{After, next_of};
@@ -166,7 +169,9 @@ impl Filter for ResponseCache {
 
     fn on_destroy<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) {
         match core::mem::take(stream) {
-            Stream::Fetching(mut fetching) => self.end_flight(&mut fetching.lead, Outcome::Released, cx),
+            Stream::Fetching(mut fetching) | Stream::AskedAgain(mut fetching) => {
+                self.end_flight(&mut fetching.lead, Outcome::Released, cx)
+            }
             Stream::Collecting(mut collecting) => {
                 if !collecting.is_given_up {
                     self.give_up(&mut collecting, INCOMPLETE, cx);
@@ -186,6 +191,22 @@ impl Filter for ResponseCache {
         };
         let verdict = self.decide(waiting.asked, after, cx);
         next_of(verdict, stream, cx)
+    }
+
+    fn on_call<H: Host>(
+        &mut self,
+        stream: &mut Stream,
+        cx: &mut Cx<'_, H>,
+        _: CallToken,
+        answer: CallAnswer,
+    ) -> Next {
+        match core::mem::take(stream) {
+            Stream::AskedAgain(fetching) => self.asked_again(fetching, answer, cx),
+            other => {
+                *stream = other;
+                Next::Stay
+            }
+        }
     }
 
     fn on_tick<H: Host>(&mut self, cx: &mut Cx<'_, H>) {

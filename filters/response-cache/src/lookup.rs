@@ -51,7 +51,9 @@ impl ResponseCache {
         let Some(looked) = looked else {
             self.storage.metrics.errors.add(cx.host, 1);
             return match self.config.on_error {
-                OnError::Deny if asked.is_enforced => Verdict::Reply(Box::new(say::unavailable(503, "store"))),
+                OnError::Deny if asked.is_enforced => {
+                    Verdict::Reply(Box::new(say::unavailable(503, "store")))
+                }
                 _ => untouched(),
             };
         };
@@ -73,7 +75,8 @@ impl ResponseCache {
             Lookup::Serve(serve) => {
                 let collapsed = matches!(after, After::Flight(..));
                 let body = looked.kept.as_ref().map(|kept| kept.object.body.as_slice()).unwrap_or_default();
-                let rendered = head.as_ref().and_then(|head| render(head, body, &serve, &Self::boundary(&serve, cx)));
+                let rendered =
+                    head.as_ref().and_then(|head| render(head, body, &serve, &Self::boundary(&serve, cx)));
                 let Some(rendered) = rendered else {
                     self.storage.metrics.damaged.add(cx.host, 1);
                     drop(lines);
@@ -82,7 +85,9 @@ impl ResponseCache {
                 };
                 self.serve(&asked, rendered, &serve, collapsed, looked.kept.as_ref(), cx)
             }
-            Lookup::Unavailable if asked.is_enforced => Verdict::Reply(Box::new(self.only_if_cached(&asked, cx))),
+            Lookup::Unavailable if asked.is_enforced => {
+                Verdict::Reply(Box::new(self.only_if_cached(&asked, cx)))
+            }
             Lookup::Unavailable => untouched(),
             Lookup::Fetch(fetch) => {
                 self.count_miss(&asked, fetch.why.as_str(), cx);
@@ -150,7 +155,13 @@ impl ResponseCache {
             if after == After::Arrival && self.flights.follow_known(wanted, me, parked, now) {
                 return self.wait(asked, number, None, cx);
             }
-            let mut join = Join::new(self.storage.shape, (asked.wanted.key, wanted), (me, cx.view().clone()), now, max_wait);
+            let mut join = Join::new(
+                self.storage.shape,
+                (asked.wanted.key, wanted),
+                (me, cx.view().clone()),
+                now,
+                max_wait,
+            );
             if let After::Flight(Some(waiter), seems_dead) = after {
                 join = join.after(&waiter, seems_dead);
             }
@@ -255,4 +266,3 @@ pub(crate) fn next_of<H: Host>(verdict: Verdict, stream: &mut Stream, cx: &Cx<'_
         }
     }
 }
-

@@ -15,7 +15,8 @@ impl Labelled {
         values: &[&'static str],
         cx: &Cx<'_, H>,
     ) -> Result<Self, StartError> {
-        let define = |value: &&'static str| Ok((*value, cx.counter(metric, &[("rule", rule), (label, value)])?));
+        let define =
+            |value: &&'static str| Ok((*value, cx.counter(metric, &[("rule", rule), (label, value)])?));
         values.iter().map(define).collect::<Result<_, _>>().map(Self)
     }
 

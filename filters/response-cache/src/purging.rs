@@ -30,17 +30,27 @@ impl ResponseCache {
             Ok(asked) => match self.purge_what(&asked, view, cx) {
                 Some(count) => reply(200, "purged", format!(r#"{{"purged":{count}}}"#)),
                 // Half of a purge is none: whoever asks must ask again.
-                None => reply(503, "purge_failed", r#"{"error":"the store does not answer: ask again"}"#.to_owned()),
+                None => reply(
+                    503,
+                    "purge_failed",
+                    r#"{"error":"the store does not answer: ask again"}"#.to_owned(),
+                ),
             },
         };
         Some(Flow::Reply(Box::new(reply)))
     }
 
-    fn purge_what<H: Host>(&mut self, asked: &Ask, view: &RequestView<'_, H>, cx: &mut Cx<'_, H>) -> Option<u32> {
+    fn purge_what<H: Host>(
+        &mut self,
+        asked: &Ask,
+        view: &RequestView<'_, H>,
+        cx: &mut Cx<'_, H>,
+    ) -> Option<u64> {
         let secret = cx.secret()?;
         let names = [":scheme", ":authority", ":path"];
         let values = names.map(|name| view.header(name).unwrap_or_default().into_owned());
-        let lines: Vec<Line<'_>> = names.iter().zip(&values).map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
+        let lines: Vec<Line<'_>> =
+            names.iter().zip(&values).map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
         let fields = Fields::new(&lines);
         let now = cx.host.now();
         match &asked.target {
@@ -51,23 +61,31 @@ impl ResponseCache {
             }
             Asked::Groups(groups) => {
                 let wanted = self.targets(fields);
-                let tags = wanted.iter().flat_map(|target| groups.iter().map(|group| group_tag(target.origin(), group, &secret)));
+                let tags = wanted
+                    .iter()
+                    .flat_map(|target| groups.iter().map(|group| group_tag(target.origin(), group, &secret)));
                 let tags = tags.collect();
                 self.storage.purge(Purged::Tags(tags), asked.soft, now, cx)
             }
             Asked::Prefix => {
-                let mut count = 0_u32;
+                let mut count = 0_u64;
                 for target in self.targets(fields) {
-                    count = count.saturating_add(self.storage.purge(Purged::Prefix(target.url), asked.soft, now, cx)?);
+                    count = count.saturating_add(self.storage.purge(
+                        Purged::Prefix(target.url),
+                        asked.soft,
+                        now,
+                        cx,
+                    )?);
                 }
                 Some(count)
             }
             Asked::Url => {
-                let mut count = 0_u32;
+                let mut count = 0_u64;
                 for target in self.targets(fields) {
                     let wanted = Wanted::new(target, &secret);
                     // Rules may differ in what else is part of the key: the tag finds those, the key the others.
-                    let is_split = self.config.rules.iter().any(|rule| rule.key.is_split() || rule.methods.post);
+                    let is_split =
+                        self.config.rules.iter().any(|rule| rule.key.is_split() || rule.methods.post);
                     let tag = is_split.then(|| Purged::Tags(vec![wanted.url_tag(&secret)]));
                     for target in [Some(Purged::Key(wanted.key)), tag].into_iter().flatten() {
                         count = count.saturating_add(self.storage.purge(target, asked.soft, now, cx)?);

@@ -7,7 +7,7 @@ use crate::say;
 use crate::storage::Wanted;
 use crate::stream::{Asked, Stream};
 use ballast_core::config::Mode;
-use ballast_core::response_cache::key::Target;
+use ballast_core::response_cache::key::{Target, body_hash};
 use ballast_core::response_cache::rules::{Fields, Line, Request};
 use ballast_host::{CapturedRequest, Cx, Flow, Host, HostRandom, Map, RequestView};
 
@@ -101,8 +101,9 @@ impl ResponseCache {
             *stream = Stream::Reading(asked);
             return Flow::Pause;
         }
-        let hash = asked.request.body_hash();
-        let (Some(secret), Some(rule), Some(hash)) = (cx.secret(), self.config.rules.get(asked.rule), hash) else {
+        let hash = asked.request.body().map(body_hash);
+        let (Some(secret), Some(rule), Some(hash)) = (cx.secret(), self.config.rules.get(asked.rule), hash)
+        else {
             return Flow::Continue;
         };
         let lines = asked.lines();

@@ -50,10 +50,17 @@ impl ResponseCache {
                 let (asked, lead) = (fetching.asked, &mut fetching.lead);
                 if let Some(new) = new {
                     self.count(&asked, |metrics| metrics.revalidated.add(cx.host, 1));
-                    let body = fetching.kept.as_ref().map(|kept| kept.object.body.clone()).unwrap_or_default();
+                    let body =
+                        fetching.kept.as_ref().map(|kept| kept.object.body.clone()).unwrap_or_default();
                     self.store(&asked, *new, &body, lead, cx);
                 } else {
-                    self.end_flight(lead, Outcome::Failed { status: if failure == Some(Failure::Connection) { 0 } else { status } }, cx);
+                    self.end_flight(
+                        lead,
+                        Outcome::Failed {
+                            status: if failure == Some(Failure::Connection) { 0 } else { status },
+                        },
+                        cx,
+                    );
                 }
                 self.count(&asked, |metrics| metrics.hit(cx.host, serve.served.as_str()));
                 let said = self.status_of_hit(&asked, &serve, false, Some((fetching.fetch.why, status)));
@@ -62,7 +69,8 @@ impl ResponseCache {
             Judged::Once(rendered, serve) => {
                 self.end_flight(&mut fetching.lead, Outcome::Released, cx);
                 self.drop_key(&fetching.asked, cx);
-                let said = self.status_of_hit(&fetching.asked, &serve, false, Some((fetching.fetch.why, status)));
+                let said =
+                    self.status_of_hit(&fetching.asked, &serve, false, Some((fetching.fetch.why, status)));
                 self.replace(rendered, said, serve.served.as_str(), stream, cx, end)
             }
             Judged::Changed => {
@@ -82,10 +90,20 @@ impl ResponseCache {
                 self.mark(&asked, fetching.fetch.why, status, true, cx);
                 let filling = Some(filling);
                 let (body, announced) = (Vec::new(), None);
-                *stream = Stream::Collecting(Box::new(Collecting { asked, lead: fetching.lead, new: *new, body, announced, filling, is_given_up: false }));
+                *stream = Stream::Collecting(Box::new(Collecting {
+                    asked,
+                    lead: fetching.lead,
+                    new: *new,
+                    body,
+                    announced,
+                    filling,
+                    is_given_up: false,
+                }));
                 Flow::Continue
             }
-            Judged::Pass(new, refused) => self.pass(fetching, new, refused, response, status, stream, cx, end),
+            Judged::Pass(new, refused) => {
+                self.pass(fetching, new, refused, response, status, stream, cx, end)
+            }
         }
     }
 
@@ -102,7 +120,8 @@ impl ResponseCache {
         cx: &mut Cx<'_, H>,
         end: bool,
     ) -> Flow {
-        let announced = response.get("content-length").and_then(|text| core::str::from_utf8(text).ok()?.parse().ok());
+        let announced =
+            response.get("content-length").and_then(|text| core::str::from_utf8(text).ok()?.parse().ok());
         let fits = announced.is_none_or(|bytes: usize| bytes <= self.most_body());
         self.mark(&fetching.asked, fetching.fetch.why, status, new.is_some() && fits, cx);
         let Some(new) = new else {
@@ -127,7 +146,15 @@ impl ResponseCache {
         let filling = kept.and_then(|kept| combinable(&kept, &new));
         let filling = filling.map(|filling| Filling { before: Vec::new(), after: Vec::new(), ..filling });
         let body = Vec::with_capacity(announced.unwrap_or(0));
-        *stream = Stream::Collecting(Box::new(Collecting { asked, lead, new: *new, body, announced, filling, is_given_up: false }));
+        *stream = Stream::Collecting(Box::new(Collecting {
+            asked,
+            lead,
+            new: *new,
+            body,
+            announced,
+            filling,
+            is_given_up: false,
+        }));
         Flow::Continue
     }
 
@@ -164,7 +191,9 @@ impl ResponseCache {
                         }
                     }
                     Validated::UseOnce(_, lines) => {
-                        let lines = lines.into_iter().map(|(name, value)| (name.to_vec().into(), value.to_vec().into()));
+                        let lines = lines
+                            .into_iter()
+                            .map(|(name, value)| (name.to_vec().into(), value.to_vec().into()));
                         let head = Head { lines: lines.collect(), ..head.clone() };
                         match rendered(&request, &head, body, Served::Validated, now, cx) {
                             Some((rendered, serve)) => Judged::Once(rendered, serve),
@@ -204,7 +233,9 @@ impl ResponseCache {
                 let asked_for_gap = fetching.fetch.add.iter().any(|(name, _)| *name == "range");
                 if asked_for_gap && status == 206 {
                     return match fetching.kept.as_ref().and_then(|kept| combinable(kept, &new)) {
-                        Some(filling) if may_combine(stored_fields, response) => Judged::Fill(Box::new(new), filling),
+                        Some(filling) if may_combine(stored_fields, response) => {
+                            Judged::Fill(Box::new(new), filling)
+                        }
                         _ => Judged::Mismatch,
                     };
                 }
@@ -262,7 +293,11 @@ impl ResponseCache {
         size: usize,
         end: bool,
     ) -> bool {
-        let piece = if size == 0 || collecting.is_given_up { Ok(Vec::new()) } else { cx.host.buffer(Buffer::ResponseBody, 0, size) };
+        let piece = if size == 0 || collecting.is_given_up {
+            Ok(Vec::new())
+        } else {
+            cx.host.buffer(Buffer::ResponseBody, 0, size)
+        };
         let whole = match piece {
             Ok(piece) if piece.len() == size => {
                 if collecting.body.is_empty() {
@@ -358,7 +393,8 @@ fn combinable(kept: &Kept, new: &NewAnswer) -> Option<Filling> {
     let gap = newer.ranges.first()?;
     let stored = kept.object.body.clone();
     // The stored bytes are in order: those before the gap come first.
-    let before: u64 = parts.ranges.iter().filter(|range| range.last < gap.first).map(|range| range.length()).sum();
+    let before: u64 =
+        parts.ranges.iter().filter(|range| range.last < gap.first).map(|range| range.length()).sum();
     let (before, after) = stored.split_at_checked(usize::try_from(before).ok()?)?;
     Some(Filling { before: before.to_vec(), after: after.to_vec(), parts, stored: stored.clone() })
 }
@@ -372,8 +408,12 @@ fn rendered<H: Host>(
     cx: &Cx<'_, H>,
 ) -> Option<(Rendered, Serve)> {
     let lines = head.lines();
-    let candidate =
-        Candidate { stored: &head.stored, fields: Fields::new(&lines), length: head.length, is_marked_stale: false };
+    let candidate = Candidate {
+        stored: &head.stored,
+        fields: Fields::new(&lines),
+        length: head.length,
+        is_marked_stale: false,
+    };
     let serve = serve(request, &candidate, served, now);
     let rendered = render(head, body, &serve, &ResponseCache::boundary(&serve, cx))?;
     Some((rendered, serve))

@@ -52,18 +52,27 @@ impl ResponseCache {
         collapsed: bool,
         forwarded: Option<(Forward, u16)>,
     ) -> Option<String> {
-        let hit = CacheStatus { is_collapsed: collapsed, key: self.shown_key(asked), ..CacheStatus::hit(serve) };
+        let hit =
+            CacheStatus { is_collapsed: collapsed, key: self.shown_key(asked), ..CacheStatus::hit(serve) };
         let status = match forwarded {
-            Some((why, status)) => {
-                CacheStatus { forwarded: Some(why), forward_status: Some(status).filter(|status| *status > 0), ..hit }
-            }
+            Some((why, status)) => CacheStatus {
+                forwarded: Some(why),
+                forward_status: Some(status).filter(|status| *status > 0),
+                ..hit
+            },
             None => hit,
         };
         self.shown().then(|| status.value(NAME, None))
     }
 
     /// What it says of an answer from upstream.
-    pub(crate) fn status_of_miss(&self, asked: &Asked, why: Forward, status: u16, stored: bool) -> Option<String> {
+    pub(crate) fn status_of_miss(
+        &self,
+        asked: &Asked,
+        why: Forward,
+        status: u16,
+        stored: bool,
+    ) -> Option<String> {
         let forwarded = CacheStatus::forwarded(why);
         let detail = forwarded.detail.filter(|_| !asked.is_bypass);
         let (forward_status, key) = (Some(status), self.shown_key(asked));
@@ -75,9 +84,10 @@ impl ResponseCache {
         self.config.cache_status != CacheStatusHeader::Hidden
     }
 
-    fn shown_key<'a>(&self, asked: &'a Asked) -> Option<&'a [u8]> {
-        let url = &asked.wanted.target.url;
-        (self.config.cache_status == CacheStatusHeader::WithKey).then(|| url.get(..MOST_KEY_BYTES).unwrap_or(url))
+    fn shown_key<'a>(&self, asked: &'a Asked) -> Option<&'a str> {
+        let url = core::str::from_utf8(&asked.wanted.target.url).ok()?;
+        (self.config.cache_status == CacheStatusHeader::WithKey)
+            .then(|| url.get(..MOST_KEY_BYTES).unwrap_or(url))
     }
 
     /// A text that separates the parts of an answer that has several, and that nobody who writes bodies can foresee.

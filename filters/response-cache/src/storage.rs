@@ -7,8 +7,8 @@ use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::key::{Target, variant_of, vary_of};
 use ballast_core::response_cache::rules::{Fields, Vary};
 use ballast_core::response_cache::store::{
-    Candidate, Eviction, Find, Hits, Key, Leadership, Load, Loaded, Local, New, NotStored, Object, Purge, Put,
-    Reclaim, SHARDS, Shape, Snapshot, Stored, Target as Purged, Ticket, Touch, Touching, shard_of,
+    Candidate, Eviction, Find, Hits, Key, Leadership, Load, Loaded, Local, New, NotStored, Object, Purge,
+    Put, Reclaim, SHARDS, Shape, Snapshot, Stored, Target as Purged, Ticket, Touch, Touching, shard_of,
 };
 use ballast_core::slots::{Fingerprint, Secret};
 use ballast_core::time::MonoTime;
@@ -180,7 +180,8 @@ impl Storage {
         let charge = put.charge();
         let signed = i64::try_from(charge).unwrap_or(i64::MAX);
         self.metrics.bytes.add(cx.host, signed);
-        put = put.freeing(self.excess(cx)).with_hits(self.hits.take(put.set()));
+        let (set, hits) = (put.set(), self.hits.take(put.set()));
+        put = put.freeing(self.excess(cx)).with_hits(hits);
         if let Some(leadership) = leadership {
             put = put.finishing(leadership);
         }
@@ -193,7 +194,7 @@ impl Storage {
                 if stored.invalidates {
                     self.metrics.changed(cx.host, shard_of(key));
                 }
-                self.reclaim(put.set(), now, cx);
+                self.reclaim(set, now, cx);
             }
             Err(_) => self.metrics.bytes.add(cx.host, -signed),
         }
@@ -238,7 +239,7 @@ impl Storage {
         soft: bool,
         now: MonoTime,
         cx: &mut Cx<'_, H>,
-    ) -> Option<u32> {
+    ) -> Option<u64> {
         let shard = match &target {
             Purged::Key(key) => Some(shard_of(*key)),
             _ => None,
@@ -253,7 +254,7 @@ impl Storage {
         match purged {
             Ok(purged) => {
                 self.freed(purged.freed, cx);
-                self.metrics.purged.add(cx.host, purged.entries.into());
+                self.metrics.purged.add(cx.host, purged.entries);
                 Some(purged.entries)
             }
             Err(error) => {
@@ -270,7 +271,8 @@ impl Storage {
         for _ in 0..MOST_TOLD {
             let Some((set, hits)) = self.hits.next() else { return };
             // What cannot be told makes the next eviction a little less wise.
-            let _ = cx.run(&mut Touch::new(Key::Set(set), Touching { eviction: self.shape.eviction(), hits, now }));
+            let _ = cx
+                .run(&mut Touch::new(Key::Set(set), Touching { eviction: self.shape.eviction(), hits, now }));
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::ResponseCache;
 use crate::metrics::{PURGED, STORE, TOO_LARGE};
-use crate::storage::{Wanted};
+use crate::storage::Wanted;
 use crate::stream::{Asked, Lead, NewAnswer};
+use ballast_core::random::Random;
 use ballast_core::response_cache::codec::Codec;
 use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::key::variant_of;
@@ -12,7 +13,6 @@ use ballast_core::response_cache::store::{New, NotStored, Object, Outcome, Targe
 use ballast_core::slots::Secret;
 use ballast_core::time::MonoTime;
 use ballast_host::{Cx, Host, HostRandom};
-use ballast_core::random::Random;
 use core::time::Duration;
 
 /// For how long what can be validated is kept after its last use without validation.
@@ -43,7 +43,11 @@ impl ResponseCache {
         let variant = variant_of(Fields::new(&lines), &asked.wanted.target, &plan.vary)?;
         let jitter = self.config.rules.get(asked.rule).map_or_else(Default::default, |rule| rule.ttl_jitter);
         let bits = if jitter == Default::default() { 0 } else { HostRandom(cx.host).next_u64() };
-        let lines: Vec<_> = plan.fields.into_iter().map(|(name, value)| (name.to_vec().into(), value.into_owned().into())).collect();
+        let lines: Vec<_> = plan
+            .fields
+            .into_iter()
+            .map(|(name, value)| (name.to_vec().into(), value.into_owned().into()))
+            .collect();
         let head = Head { stored: plan.stored.jittered(jitter, bits), length, lines };
         let tags = fingerprints(&head, &asked.wanted, &secret);
         Some(NewAnswer { head, variant, tags, may_transform: plan.may_transform })
@@ -60,10 +64,21 @@ impl ResponseCache {
     ) {
         new.head.length = u64::try_from(body.len()).unwrap_or(u64::MAX);
         let now = cx.host.now();
-        let fields = |name: &str| new.head.lines.iter().find(|(known, _)| known.as_ref() == name.as_bytes()).map(|(_, value)| value.as_ref());
+        let fields = |name: &str| {
+            new.head
+                .lines
+                .iter()
+                .find(|(known, _)| known.as_ref() == name.as_bytes())
+                .map(|(_, value)| value.as_ref())
+        };
         let compress = self.config.store.compress.as_ref();
-        let (codec, packed) =
-            Codec::pack(body, compress, fields("content-type"), fields("content-encoding").is_some(), !new.may_transform);
+        let (codec, packed) = Codec::pack(
+            body,
+            compress,
+            fields("content-type"),
+            fields("content-encoding").is_some(),
+            !new.may_transform,
+        );
         let Some(head) = new.head.encode() else {
             self.count(asked, |metrics| metrics.refused(cx.host, TOO_LARGE));
             return self.end_flight(lead, self.uncacheable(), cx);
@@ -108,7 +123,7 @@ impl ResponseCache {
     }
 
     /// Drops all answers of a URL.
-    pub(crate) fn drop_url<H: Host>(&mut self, wanted: &Wanted, cx: &mut Cx<'_, H>) -> Option<u32> {
+    pub(crate) fn drop_url<H: Host>(&mut self, wanted: &Wanted, cx: &mut Cx<'_, H>) -> Option<u64> {
         let secret = cx.secret()?;
         // Where more than the URL is part of the key, only a tag finds all.
         let target = if wanted.target.is_split() {
@@ -127,7 +142,10 @@ impl ResponseCache {
         response: Fields<'_>,
         cx: &mut Cx<'_, H>,
     ) {
-        let (Some(rule), Some(policy)) = (self.config.rules.get(asked.rule), self.policies.get(asked.rule)) else { return };
+        let (Some(rule), Some(policy)) = (self.config.rules.get(asked.rule), self.policies.get(asked.rule))
+        else {
+            return;
+        };
         let Some(secret) = cx.secret() else { return };
         let lines = asked.lines();
         let fields = Fields::new(&lines);
@@ -139,7 +157,8 @@ impl ResponseCache {
             gone.push(Wanted::new(target, &secret));
         }
         let origin = asked.wanted.target.origin().to_vec();
-        let tags: Vec<_> = found.groups.iter().map(|group| group_tag(&origin, group.as_bytes(), &secret)).collect();
+        let tags: Vec<_> =
+            found.groups.iter().map(|group| group_tag(&origin, group.as_bytes(), &secret)).collect();
         for wanted in &gone {
             self.count(asked, |metrics| metrics.invalidated.add(cx.host, 1));
             self.drop_url(wanted, cx);

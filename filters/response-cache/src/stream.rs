@@ -28,6 +28,8 @@ pub enum Stream {
     Unsafe(Box<Asked>),
     /// It is on its way to the upstream.
     Fetching(Box<Fetching>),
+    /// What came was about something else than what is stored: it is asked again, without conditions.
+    AskedAgain(Box<Fetching>),
     /// Its answer streams on and is collected.
     Collecting(Box<Collecting>),
     /// Another answer takes the place of the upstream's.
@@ -82,7 +84,7 @@ pub struct Fetching {
 
 /// What a fetch may do for others, and what it must then say.
 #[derive(Debug, Default)]
-pub struct Lead {
+pub(crate) struct Lead {
     /// The flight that it leads.
     pub(crate) leadership: Option<Leadership>,
     /// What was known of purges before.
@@ -106,7 +108,7 @@ pub struct Collecting {
 
 /// An answer to be stored, but for its body.
 #[derive(Clone, Debug)]
-pub struct NewAnswer {
+pub(crate) struct NewAnswer {
     pub(crate) head: Head<'static>,
     pub(crate) variant: Vec<u8>,
     pub(crate) tags: Vec<Fingerprint>,
@@ -115,7 +117,7 @@ pub struct NewAnswer {
 
 /// Stored parts around the part that is fetched, of which the client gets the whole.
 #[derive(Debug)]
-pub struct Filling {
+pub(crate) struct Filling {
     /// What comes before, until it has been sent.
     pub(crate) before: Vec<u8>,
     /// What comes after.

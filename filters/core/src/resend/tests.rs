@@ -29,8 +29,13 @@ fn headers_of_the_connection_and_those_that_steer_the_router_are_not_sent_again(
         ("cookie", "a=1"),
         ("cookie", "b=2"),
     ];
-    let expected =
-        [(":method", "POST"), (":path", "/a?b"), (":authority", "shop"), ("cookie", "a=1"), ("cookie", "b=2")];
+    let expected = [
+        (":method", "POST"),
+        (":path", "/a?b"),
+        (":authority", "shop"),
+        ("cookie", "a=1"),
+        ("cookie", "b=2"),
+    ];
     assert_eq!(headers_of(pairs(&seen), None, false).unwrap(), owned(&expected));
 }
 

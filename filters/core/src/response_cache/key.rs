@@ -19,6 +19,7 @@
 use super::config::{Key, Query};
 use super::rules::{Fields, Line, Vary, is_target_override};
 use crate::wire::{Reader, Writer};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
 /// The most bytes of a variant: what the index holds. What is longer is not stored.
@@ -78,6 +79,11 @@ impl Target {
             .nth(2)
             .map_or(&self.url, |(at, _)| self.url.get(..at).unwrap_or_default())
     }
+}
+
+/// By what a body is told apart from others.
+pub fn body_hash(body: &[u8]) -> [u8; 32] {
+    Sha256::digest(body).into()
 }
 
 /// `scheme://host/path?query`. Without a host where that is not part of the key.

@@ -84,6 +84,13 @@ pub enum Parameter {
     Prefix(String),
 }
 
+impl Key {
+    /// Whether more than the URL is part of it.
+    pub fn is_split(&self) -> bool {
+        !self.headers.is_empty() || !self.cookies.is_empty()
+    }
+}
+
 impl Parameter {
     /// Whether it names this one.
     pub fn names(&self, name: &[u8]) -> bool {
