@@ -70,6 +70,8 @@ pub struct ResponseCache {
     background: VecDeque<Background>,
     calls: BTreeMap<CallToken, Background>,
     warm: Warming,
+    /// How many bodies in a row never came.
+    unread_bodies: u32,
 }
 
 impl Filter for ResponseCache {
@@ -100,6 +102,7 @@ impl Filter for ResponseCache {
             background: VecDeque::new(),
             calls: BTreeMap::new(),
             warm: Warming::default(),
+            unread_bodies: 0,
             config,
         })
     }
@@ -150,6 +153,8 @@ impl Filter for ResponseCache {
                 Flow::Continue
             }
             Stream::Replacing(replacement) => replacement.on_body(cx.host, size),
+            // The answer that is held is not the client's.
+            Stream::AskedAgain(_) => Flow::Pause,
             _ => Flow::Continue,
         }
     }
@@ -191,6 +196,10 @@ impl Filter for ResponseCache {
         };
         let verdict = self.decide(waiting.asked, after, cx);
         next_of(verdict, stream, cx)
+    }
+
+    fn on_timer<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, _: u32) -> Next {
+        self.on_unread(stream, cx)
     }
 
     fn on_call<H: Host>(

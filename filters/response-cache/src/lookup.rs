@@ -68,7 +68,7 @@ impl ResponseCache {
         let candidate = head.as_ref().zip(looked.kept.as_ref()).map(|(head, kept)| Candidate {
             stored: &head.stored,
             fields: Fields::new(&stored_lines),
-            length: head.length,
+            length: head.whole_length(),
             is_marked_stale: kept.is_stale,
         });
         match lookup(&request, candidate, looked.has_others, policy, now) {

@@ -9,10 +9,15 @@ use crate::stream::{Asked, Stream};
 use ballast_core::config::Mode;
 use ballast_core::response_cache::key::{Target, body_hash};
 use ballast_core::response_cache::rules::{Fields, Line, Request};
-use ballast_host::{CapturedRequest, Cx, Flow, Host, HostRandom, Map, RequestView};
+use ballast_host::{CapturedRequest, Cx, Flow, Half, Host, HostRandom, LogLevel, Map, Next, RequestView};
+use core::time::Duration;
 
 /// The longest body that is part of a key.
 const MOST_KEY_BODY: usize = 64 << 10;
+/// Within this something of a body must come.
+const BODY_WITHIN: Duration = Duration::from_millis(500);
+/// After so many bodies in a row of which nothing came, it is the proxy that does not show them.
+const MOST_UNREAD: u32 = 3;
 
 impl ResponseCache {
     pub(crate) fn on_request<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, end: bool) -> Flow {
@@ -54,6 +59,10 @@ impl ResponseCache {
             return Flow::Continue;
         }
         if is_question && !end {
+            if self.unread_bodies >= MOST_UNREAD {
+                return Flow::Continue;
+            }
+            cx.set_timer(BODY_WITHIN, 0);
             *stream = Stream::Reading(asked);
             return Flow::Pause;
         }
@@ -89,9 +98,19 @@ impl ResponseCache {
         size: usize,
         end: bool,
     ) -> Flow {
-        let Stream::Reading(mut asked) = core::mem::take(stream) else {
-            return Flow::Continue;
+        let mut asked = match core::mem::take(stream) {
+            Stream::Reading(asked) => asked,
+            // The proxy would let a request go on whose body does.
+            waiting @ Stream::Waiting(_) => {
+                *stream = waiting;
+                return Flow::Pause;
+            }
+            other => {
+                *stream = other;
+                return Flow::Continue;
+            }
         };
+        self.unread_bodies = 0;
         asked.request.tee(cx.host, size, end, MOST_KEY_BODY);
         if asked.request.is_too_long() {
             // What cannot be told apart is not stored.
@@ -111,6 +130,23 @@ impl ResponseCache {
         drop(lines);
         asked.wanted = Wanted::new(target, &secret);
         self.begin(asked, stream, cx)
+    }
+
+    /// Nothing of a body has come: its sender is slow, or the proxy does not show bodies of held requests. It goes on, and its
+    /// answer is not stored.
+    pub(crate) fn on_unread<H: Host>(&mut self, stream: &mut Stream, cx: &Cx<'_, H>) -> Next {
+        let is_unread = matches!(stream, Stream::Reading(asked) if !asked.request.has_begun());
+        if !is_unread {
+            return Next::Stay;
+        }
+        *stream = Stream::Untouched;
+        self.unread_bodies += 1;
+        if self.unread_bodies == MOST_UNREAD {
+            let why = "bodies of held requests do not come: POST is not answered from the cache until \
+                       allow_on_headers_stop_iteration is set for this plugin";
+            cx.log(LogLevel::Warn, why);
+        }
+        Next::Resume(Half::Request)
     }
 
     /// An unsafe request is answered.

@@ -210,7 +210,7 @@ impl ResponseCache {
                 return Judged::Instead(rendered, serve, None);
             }
             if request.is_head() {
-                return match on_head(&exchange, stored_fields, &head.stored, head.length, policy) {
+                return match on_head(&exchange, stored_fields, &head.stored, head.whole_length(), policy) {
                     Headed::Changed => Judged::Changed,
                     Headed::Freshened(_) | Headed::Nothing => Judged::Pass(None, None),
                 };
@@ -411,7 +411,7 @@ fn rendered<H: Host>(
     let candidate = Candidate {
         stored: &head.stored,
         fields: Fields::new(&lines),
-        length: head.length,
+        length: head.whole_length(),
         is_marked_stale: false,
     };
     let serve = serve(request, &candidate, served, now);

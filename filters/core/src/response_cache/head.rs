@@ -26,6 +26,11 @@ impl Head<'_> {
         self.lines.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect()
     }
 
+    /// The length of the whole body in bytes, whether or not all of it is stored.
+    pub fn whole_length(&self) -> u64 {
+        self.stored.parts.as_ref().map_or(self.length, |parts| parts.complete_length)
+    }
+
     /// What it varies by. What was stored varies by something that can be read.
     pub fn vary(&self) -> Vary {
         Vary::parse(Fields::new(&self.lines())).unwrap_or_default()

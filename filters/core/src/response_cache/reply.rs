@@ -27,7 +27,7 @@ pub fn render(head: &Head<'_>, body: &[u8], serve: &Serve, boundary: &str) -> Op
         let kept = head.lines.iter().filter(|(name, _)| keep(name));
         kept.map(line).collect::<Option<Vec<_>>>()
     };
-    let length = head.stored.parts.as_ref().map_or(head.length, |parts| parts.complete_length);
+    let length = head.whole_length();
     let piece = |range: ByteRange| {
         let at = head.stored.parts.as_ref().map_or(Some(range.first), |parts| parts.position(range))?;
         let at = usize::try_from(at).ok()?;
