@@ -8,7 +8,12 @@
 //! - `bounds`: memory and hit ratio under a flood.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail loudly")]
 
+mod bounds;
+mod coalescing;
+mod poisoning;
+mod purging;
 mod semantics;
+mod stale;
 mod table;
 
 use ballast_e2e::sample_with;
@@ -30,4 +35,9 @@ fn rules(rules: &str, upstream: &Upstream) -> EnvoyBuilder {
 /// What the cache says about an answer.
 fn said(answer: &Response) -> String {
     answer.headers_all("cache-status").join(", ")
+}
+
+/// The proxy's name of a metric of a rule.
+fn metric(metric: &str, rule: &str) -> String {
+    format!("wasmcustom.ballast.response_cache.{metric};namespace=response-cache;rule={rule}")
 }
