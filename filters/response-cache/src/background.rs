@@ -56,10 +56,16 @@ impl ResponseCache {
             && let Some(mut next) = self.background.pop_front()
         {
             if !self.may_fetch(&mut next.fetching, cx) {
+                if next.is_warming {
+                    self.warm.done();
+                }
                 continue;
             }
             let Some(call) = call_of(&next.fetching, &next.cluster) else {
                 self.end_flight(&mut next.fetching.lead, Outcome::Released, cx);
+                if next.is_warming {
+                    self.warm.done();
+                }
                 continue;
             };
             next.fetching.sent = cx.host.now();
@@ -72,6 +78,9 @@ impl ResponseCache {
                         &format!("no fetch in the background from {}: {error}", next.cluster),
                     );
                     self.end_flight(&mut next.fetching.lead, Outcome::Failed { status: 0 }, cx);
+                    if next.is_warming {
+                        self.warm.done();
+                    }
                 }
             }
         }
@@ -94,7 +103,12 @@ impl ResponseCache {
             Ok((Joined::Lead(leadership), ticket)) => {
                 self.flights.lead(leadership);
                 fetching.lead = Lead { leadership: Some(leadership), ticket };
-                true
+                // Another worker may have fetched it since this one met it stale.
+                let is_news = self.is_as_before(fetching, cx);
+                if !is_news {
+                    self.end_flight(&mut fetching.lead, Outcome::Released, cx);
+                }
+                is_news
             }
             Ok((Joined::Alone(_), ticket)) => {
                 fetching.lead.ticket = ticket;
@@ -104,11 +118,23 @@ impl ResponseCache {
         }
     }
 
+    /// Whether what is stored is still what was met.
+    fn is_as_before<H: Host>(&mut self, fetching: &Fetching, cx: &mut Cx<'_, H>) -> bool {
+        let lines = fetching.asked.lines();
+        let looked = self.storage.find(&fetching.asked.wanted, Fields::new(&lines), cx.host.now(), cx);
+        let found = looked.and_then(|looked| looked.kept);
+        match (&fetching.kept, found) {
+            (Some(before), Some(found)) => before.object.head == found.object.head,
+            (None, Some(_)) => false,
+            (_, None) => true,
+        }
+    }
+
     /// A fetch in the background is answered.
     pub(crate) fn fetched<H: Host>(&mut self, call: CallToken, answer: CallAnswer, cx: &mut Cx<'_, H>) {
         let Some(Background { mut fetching, is_warming, .. }) = self.calls.remove(&call) else { return };
         if is_warming {
-            self.warm.done(cx.host.now());
+            self.warm.done();
         }
         let CallAnswer::Http { headers, body } = answer else { return };
         let lines: Vec<Line<'_>> = headers.iter().collect();
@@ -165,7 +191,7 @@ impl ResponseCache {
             let headers = Headers::from_pairs(&lines.map(|(name, value)| (name, value.as_bytes())));
             let request = HeaderRequest(&headers);
             let Some((number, rule)) = self.config.rule_of(&request) else {
-                self.warm.done(cx.host.now());
+                self.warm.done();
                 continue;
             };
             let fields: Vec<Line<'_>> = headers.iter().collect();
@@ -217,7 +243,7 @@ impl Warming {
         Some(self.begun - 1)
     }
 
-    fn done(&mut self, _: ballast_core::time::MonoTime) {
+    fn done(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);
     }
 }

@@ -21,7 +21,7 @@ pub use rule::{Key, Parameter, Query, Rule};
 pub use ttl::Ttl;
 
 use crate::config::{ConfigError, Mode, Name, OnError, check_unique};
-use crate::matching::{Needs, Request};
+use crate::matching::{Needs, Property, Request};
 use crate::trust::Network;
 use core::net::IpAddr;
 use raw::{RawPurge, RawStore, RawWarm};
@@ -110,6 +110,9 @@ impl Config {
     /// Notes what rules and conditions can ask of a request.
     pub fn needs(&self, needs: &mut Needs) {
         self.rules.iter().for_each(|rule| rule.needs(needs));
+        if self.purge.as_ref().is_some_and(Purge::asks_address) {
+            needs.property(Property::SourceAddress);
+        }
     }
 }
 
