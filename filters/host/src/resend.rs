@@ -86,11 +86,6 @@ impl CapturedRequest {
         matches!(self.body, Body::Whole(_))
     }
 
-    /// Whether anything of its body, or its end, has come.
-    pub fn has_begun(&self) -> bool {
-        !matches!(self.body, Body::Open)
-    }
-
     /// The whole body; `None`: not all of it was seen and kept.
     pub fn body(&self) -> Option<&[u8]> {
         match &self.body {

@@ -203,6 +203,7 @@ impl ResponseCache {
                 is_bypass: false,
                 is_no_store: false,
                 has_body: false,
+                has_begun: false,
                 request: CapturedRequest::new(headers, true),
                 wanted,
             };

@@ -19,6 +19,8 @@ pub(crate) const TIMED_OUT: u32 = 2;
 
 /// How often a flight of another worker is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Nothing was heard of a flight for so long: the word may have been lost.
+const LOST_AFTER: Duration = Duration::from_secs(2);
 /// How long a worker may take to hear that a flight is over. It looks by itself anyway.
 const HEARD_WITHIN: Duration = Duration::from_secs(5);
 
@@ -103,7 +105,11 @@ impl ResponseCache {
                 }
             };
             // Who looks again finds out, too, if the word that it is over was lost.
-            self.wake(waiter.key, if is_dead { SEEMS_DEAD } else { LOOK_AGAIN }, cx);
+            if is_dead {
+                self.wake(waiter.key, SEEMS_DEAD, cx);
+            } else if now.since(since) >= LOST_AFTER {
+                self.wake(waiter.key, LOOK_AGAIN, cx);
+            }
         }
     }
 }

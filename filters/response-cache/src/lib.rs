@@ -43,6 +43,7 @@ use core::time::Duration;
 use lookup::{After, next_of};
 use metrics::{INCOMPLETE, RuleMetrics};
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use storage::Storage;
 use stream::Asked;
 
@@ -55,7 +56,7 @@ pub struct ResponseCache {
     config: Config,
     /// What HTTP needs to know of each rule.
     policies: Vec<Policy>,
-    plan: ReadPlan,
+    plan: Rc<ReadPlan>,
     metrics: Vec<RuleMetrics>,
     storage: Storage,
     /// What a purge must know.
@@ -90,7 +91,7 @@ impl Filter for ResponseCache {
         let token = config.purge.as_ref().and_then(|purge| cx.host.environment(purge.token_env.as_deref()?));
         Ok(Self {
             policies: config.rules.iter().map(Rule::policy).collect(),
-            plan: ReadPlan::new(&needs).with_whole_map(),
+            plan: Rc::new(ReadPlan::new(&needs).with_whole_map()),
             metrics: metrics.collect::<Result<_, _>>()?,
             storage: Storage::new(&config.store, cx)?,
             token,
@@ -192,7 +193,7 @@ impl Filter for ResponseCache {
         let waiter = self.waits_no_more(waiting.number).or(waiting.waiter);
         let after = match number {
             TIMED_OUT => After::TimeOut,
-            _ => After::Flight(waiter, number == SEEMS_DEAD),
+            _ => After::Flight { waiter, seems_dead: number == SEEMS_DEAD, until: waiting.until },
         };
         let verdict = self.decide(waiting.asked, after, cx);
         next_of(verdict, stream, cx)

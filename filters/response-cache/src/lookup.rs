@@ -12,6 +12,7 @@ use ballast_core::response_cache::rules::{
     Bypass, Candidate, Fetch, Fields, Forward, Lookup, Now, Request, Serve, Served, lookup,
 };
 use ballast_core::response_cache::store::{Join, Joined, Parked, Waiter};
+use ballast_core::time::MonoTime;
 use ballast_host::{Cx, Half, Host, Map, Next, Reply};
 
 /// What is done with a request.
@@ -29,8 +30,15 @@ pub(crate) enum Verdict {
 pub(crate) enum After {
     /// It has just come.
     Arrival,
-    /// It has waited for a flight; `true`: whose leader seems dead.
-    Flight(Option<Waiter>, bool),
+    /// It has waited for a flight.
+    Flight {
+        /// Which.
+        waiter: Option<Waiter>,
+        /// Whether its leader seems dead.
+        seems_dead: bool,
+        /// When it has waited for long enough.
+        until: MonoTime,
+    },
     /// It has waited for long enough.
     TimeOut,
 }
@@ -73,7 +81,7 @@ impl ResponseCache {
         });
         match lookup(&request, candidate, looked.has_others, policy, now) {
             Lookup::Serve(serve) => {
-                let collapsed = matches!(after, After::Flight(..));
+                let collapsed = matches!(after, After::Flight { .. });
                 let body = looked.kept.as_ref().map(|kept| kept.object.body.as_slice()).unwrap_or_default();
                 let rendered =
                     head.as_ref().and_then(|head| render(head, body, &serve, &Self::boundary(&serve, cx)));
@@ -151,9 +159,13 @@ impl ResponseCache {
             let material = [&asked.wanted.primary[..], &asked.wanted.target.overrides, &latest].concat();
             let wanted = secret.fingerprint("flight", &material);
             let number = self.next_waiting();
-            let parked = Parked { stream: number, until: now.after(max_wait) };
+            let until = match after {
+                After::Flight { until, .. } => until,
+                After::Arrival | After::TimeOut => now.after(max_wait),
+            };
+            let parked = Parked { stream: number, until };
             if after == After::Arrival && self.flights.follow_known(wanted, me, parked, now) {
-                return self.wait(asked, number, None, cx);
+                return self.wait(asked, parked, None, cx);
             }
             let mut join = Join::new(
                 self.storage.shape,
@@ -162,7 +174,7 @@ impl ResponseCache {
                 now,
                 max_wait,
             );
-            if let After::Flight(Some(waiter), seems_dead) = after {
+            if let After::Flight { waiter: Some(waiter), seems_dead, .. } = after {
                 join = join.after(&waiter, seems_dead);
             }
             if let Some(snapshot) = snapshot {
@@ -175,7 +187,7 @@ impl ResponseCache {
                 }
                 Ok((Joined::Follow(waiter), _)) => {
                     self.flights.follow(waiter, parked, now);
-                    return self.wait(asked, number, Some(waiter), cx);
+                    return self.wait(asked, parked, Some(waiter), cx);
                 }
                 Ok((Joined::Failed { status }, _)) => return self.failed(&asked, kept.as_ref(), status, cx),
                 Ok((Joined::Alone(_), ticket)) => lead.ticket = ticket,
@@ -190,14 +202,15 @@ impl ResponseCache {
     fn wait<H: Host>(
         &mut self,
         asked: Box<Asked>,
-        number: u32,
+        parked: Parked,
         waiter: Option<Waiter>,
         cx: &mut Cx<'_, H>,
     ) -> Verdict {
+        let Parked { stream: number, until } = parked;
         if let Some(stream) = cx.stream() {
             self.waiting.insert(number, stream);
         }
-        Verdict::Wait(Box::new(Waiting { asked, number, waiter }))
+        Verdict::Wait(Box::new(Waiting { asked, number, waiter, until }))
     }
 
     /// Two have asked the upstream for what this request wants, and both were told that it fails.

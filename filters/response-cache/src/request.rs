@@ -11,6 +11,7 @@ use ballast_core::response_cache::key::{Target, body_hash};
 use ballast_core::response_cache::rules::{Fields, Line, Request};
 use ballast_host::{CapturedRequest, Cx, Flow, Half, Host, HostRandom, LogLevel, Map, Next, RequestView};
 use core::time::Duration;
+use std::rc::Rc;
 
 /// The longest body that is part of a key.
 const MOST_KEY_BODY: usize = 64 << 10;
@@ -22,7 +23,7 @@ const MOST_UNREAD: u32 = 3;
 impl ResponseCache {
     pub(crate) fn on_request<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, end: bool) -> Flow {
         let host = cx.host;
-        let plan = self.plan.clone();
+        let plan = Rc::clone(&self.plan);
         let view = RequestView::new(host, &plan);
         if let Some(answer) = self.purge(&view, cx) {
             return answer;
@@ -51,6 +52,7 @@ impl ResponseCache {
             is_bypass,
             is_no_store,
             has_body: !end,
+            has_begun: false,
             wanted: Wanted::new(target, &secret),
             request: CapturedRequest::new(headers, end),
         });
@@ -111,15 +113,17 @@ impl ResponseCache {
             }
         };
         self.unread_bodies = 0;
-        asked.request.tee(cx.host, size, end, MOST_KEY_BODY);
-        if asked.request.is_too_long() {
+        asked.has_begun = true;
+        if size > MOST_KEY_BODY {
             // What cannot be told apart is not stored.
             return Flow::Continue;
         }
+        // A body that is held is shown from its beginning each time.
         if !end {
             *stream = Stream::Reading(asked);
             return Flow::Pause;
         }
+        asked.request.tee(cx.host, size, end, MOST_KEY_BODY);
         let hash = asked.request.body().map(body_hash);
         let (Some(secret), Some(rule), Some(hash)) = (cx.secret(), self.config.rules.get(asked.rule), hash)
         else {
@@ -135,7 +139,7 @@ impl ResponseCache {
     /// Nothing of a body has come: its sender is slow, or the proxy does not show bodies of held requests. It goes on, and its
     /// answer is not stored.
     pub(crate) fn on_unread<H: Host>(&mut self, stream: &mut Stream, cx: &Cx<'_, H>) -> Next {
-        let is_unread = matches!(stream, Stream::Reading(asked) if !asked.request.has_begun());
+        let is_unread = matches!(stream, Stream::Reading(asked) if !asked.has_begun);
         if !is_unread {
             return Next::Stay;
         }

@@ -49,6 +49,8 @@ pub struct Asked {
     pub(crate) is_no_store: bool,
     /// Whether content follows its headers.
     pub(crate) has_body: bool,
+    /// Whether anything of its body has come.
+    pub(crate) has_begun: bool,
     pub(crate) request: CapturedRequest,
     pub(crate) wanted: Wanted,
 }
@@ -68,6 +70,8 @@ pub struct Waiting {
     pub(crate) number: u32,
     /// The flight that it waits for.
     pub(crate) waiter: Option<Waiter>,
+    /// When it has waited for long enough.
+    pub(crate) until: MonoTime,
 }
 
 /// A request on its way.

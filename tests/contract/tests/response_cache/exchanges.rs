@@ -47,6 +47,7 @@ fn rfc_9110_9_3_3_a_post_is_told_apart_by_its_body() {
     let workers = Workers::start(&MODULE, 2, r#"{"rules": [{"name": "all", "methods": ["POST"]}]}"#);
     let post = |worker: usize, parts: &[&str], upstream| {
         let stream = workers.roots[worker].stream();
+        stream.show_held_bodies();
         let headers =
             [(":method", "POST"), (":scheme", "http"), (":path", "/q"), (":authority", "service.example")];
         assert_eq!(stream.request_headers(&headers, false).unwrap(), Action::Pause);
@@ -76,7 +77,7 @@ fn a_body_that_the_proxy_does_not_show_holds_nothing_up() {
         stream.response_headers(&[(":status", "200")], true).unwrap();
         stream.finish().unwrap();
     }
-    assert!(workers.host.logs().iter().any(|line| line.text.contains("allow_on_headers_stop_iteration")));
+    assert!(workers.host.logs().iter().any(|line| line.message.contains("allow_on_headers_stop_iteration")));
 }
 
 #[test]
