@@ -20,7 +20,7 @@ pub(crate) fn answer(rendered: Rendered, status: Option<String>, kind: &str) -> 
     if let Some(status) = status {
         lines.push((CACHE_STATUS.to_owned(), status.into_bytes()));
     }
-    let details = format!("ballast_response_cache{{hit,{kind}}}");
+    let details = ["ballast_response_cache{hit,", kind, "}"].concat();
     Reply { status: code, details, headers: lines, body, grpc_status: None }
 }
 

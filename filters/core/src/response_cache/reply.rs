@@ -66,7 +66,7 @@ pub fn render(head: &Head<'_>, body: &[u8], serve: &Serve, boundary: &str) -> Op
             }
         },
     };
-    rendered.lines.push(("age".to_owned(), serve.age_seconds.to_string().into_bytes()));
+    rendered.lines.push(("age".to_owned(), itoa::Buffer::new().format(serve.age_seconds).as_bytes().to_vec()));
     Some(rendered)
 }
 

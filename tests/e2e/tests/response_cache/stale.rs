@@ -64,7 +64,7 @@ async fn what_is_stale_while_revalidate_is_fetched_behind_the_clients_back() {
     assert!(said(&second).contains("stale_while_revalidate"), "{}", said(&second));
     let mut third = second;
     for _ in 0..200 {
-        third = Request::get(&url).header("x-upstream", "status=599").send().await.unwrap();
+        third = Request::get(&url).header("x-upstream", new).send().await.unwrap();
         if third.header("x-n") == Some("2") {
             break;
         }
