@@ -144,9 +144,13 @@ impl Fetch {
         Self { why, remove: &[], add: Vec::new(), may_store }
     }
 
-    /// With the validators of what is stored (RFC 9111, section 4.3.1), in place of the client's conditions.
+    /// With the validators of what is stored (RFC 9111, section 4.3.1), in place of the client's conditions. Without any it
+    /// goes as the client sent it.
     pub fn validating(why: Forward, fields: Fields<'_>) -> Self {
         let validator = Validator::of(fields);
+        if !validator.is_some() {
+            return Self::plain(why, true);
+        }
         let tag = validator.etag.map(|tag| ("if-none-match", tag.to_vec()));
         let date = validator.last_modified.map(|date| ("if-modified-since", date.to_vec()));
         Self { why, remove: CONDITIONS, add: tag.into_iter().chain(date).collect(), may_store: true }

@@ -30,7 +30,9 @@ fn rfc_9110_14_1_2_ranges_of_a_body_of_a_hundred_bytes() {
 
 #[test]
 fn rfc_9110_14_1_2_nothing_of_it_exists() {
-    for value in ["bytes=100-", "bytes=100-200", "bytes=-0", "bytes=100-,-0", "bytes=99999999999999999999999-"] {
+    for value in
+        ["bytes=100-", "bytes=100-200", "bytes=-0", "bytes=100-,-0", "bytes=99999999999999999999999-"]
+    {
         assert_eq!(parse_ranges(value.as_bytes(), 100), Ranges::NotSatisfiable, "{value}");
     }
     for value in ["bytes=0-", "bytes=0-0", "bytes=-1"] {

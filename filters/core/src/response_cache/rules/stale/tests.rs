@@ -7,11 +7,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 fn terms(lines: &[(&str, &str)], policy: &Policy) -> Option<(u64, u64, u64)> {
     let lines = [lines, &[("etag", "\"a\"")]].concat();
     let terms = received(&[], 200, &lines, policy).unwrap().stored.terms;
-    let seconds = (
-        terms.while_revalidate.as_secs(),
-        terms.if_error.as_secs(),
-        terms.on_connection_error.as_secs(),
-    );
+    let seconds =
+        (terms.while_revalidate.as_secs(), terms.if_error.as_secs(), terms.on_connection_error.as_secs());
     (!terms.is_forbidden).then_some(seconds)
 }
 

@@ -60,9 +60,7 @@ fn rfc_9111_3_2_a_newer_message_replaces_fields_but_not_what_describes_the_store
     let updated = updated_fields(stored.lines(), newer.lines());
     let updated: Vec<(&str, &str)> = updated
         .iter()
-        .map(|(name, value)| {
-            (core::str::from_utf8(name).unwrap(), core::str::from_utf8(value).unwrap())
-        })
+        .map(|(name, value)| (core::str::from_utf8(name).unwrap(), core::str::from_utf8(value).unwrap()))
         .collect();
     assert_eq!(
         updated,
