@@ -232,8 +232,11 @@ impl Directives {
     }
 }
 
+/// What stands behind a directive's `=`, if there is one.
+type Argument<'a> = Option<Cow<'a, [u8]>>;
+
 /// A directive's name and argument, which may be written as a token or as a quoted string (RFC 9111, section 5.2).
-fn well_formed(member: &[u8]) -> Option<(&[u8], Option<Cow<'_, [u8]>>)> {
+fn well_formed(member: &[u8]) -> Option<(&[u8], Argument<'_>)> {
     let (name, argument) = match member.iter().position(|byte| *byte == b'=') {
         Some(at) => (member.get(..at)?, Some(member.get(at + 1..)?)),
         None => (member, None),

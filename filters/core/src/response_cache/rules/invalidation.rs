@@ -62,6 +62,10 @@ impl<'a> Target<'a> {
         // What the first proxy saw, where another one ends TLS.
         let scheme = fields.get("x-forwarded-proto").map(trim).or_else(|| fields.get(":scheme"));
         let (authority, path) = (fields.get(":authority")?, fields.get(":path")?);
+        // `OPTIONS *` and CONNECT have no path that anything could be stored for.
+        if !path.starts_with(b"/") {
+            return None;
+        }
         Some(Self { scheme: scheme.unwrap_or(b"http"), authority, path: without_fragment(path) })
     }
 

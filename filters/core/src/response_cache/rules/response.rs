@@ -139,7 +139,7 @@ fn with_date<'a>(lines: &[Line<'a>], status: u16, now: Now) -> Vec<(&'a [u8], st
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Validated<'a> {
     /// What is stored is good again, with these fields.
-    Freshened(Plan<'a>),
+    Freshened(Box<Plan<'a>>),
     /// What is stored is good for this request, but must not be kept: the answer says so now.
     UseOnce(Refused, Vec<Line<'a>>),
     /// It is about something else than what is stored: ask again without conditions.
@@ -184,13 +184,13 @@ pub fn on_not_modified<'a>(
     };
     let may_transform = !control.directives.no_transform;
     let kept = stored_fields(&updated, &control.directives);
-    Validated::Freshened(Plan {
+    Validated::Freshened(Box::new(Plan {
         fields: with_date(&kept, old.status, now),
         stored,
         vary,
         control,
         may_transform,
-    })
+    }))
 }
 
 /// Whether a 304 with these validators can be about an answer with those: it must not name another one.
@@ -209,7 +209,7 @@ fn is_same(stored: Validator<'_>, newer: Validator<'_>) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Headed<'a> {
     /// It is the same, and good again with these fields.
-    Freshened(Plan<'a>),
+    Freshened(Box<Plan<'a>>),
     /// It has changed: what is stored is stale.
     Changed,
     /// Nothing.

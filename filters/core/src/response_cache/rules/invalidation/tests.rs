@@ -94,3 +94,48 @@ fn rfc_9875_3_an_unsafe_request_may_drop_groups() {
     assert_eq!(groups("GET", 200, r#""a""#), [""; 0]);
     assert_eq!(groups("POST", 200, "a"), [""; 0]);
 }
+
+#[test]
+fn rfc_3986_5_4_references_are_resolved_as_its_examples_are() {
+    let base = [(":method", "PUT"), (":scheme", "http"), (":authority", "a"), (":path", "/b/c/d;p?q")];
+    let base = Request::read(fields(&base), false, true);
+    for (reference, expected) in [
+        ("g:h", None),
+        ("g", Some("/b/c/g")),
+        ("./g", Some("/b/c/g")),
+        ("g/", Some("/b/c/g/")),
+        ("/g", Some("/g")),
+        ("//g", None),
+        ("?y", Some("/b/c/d;p?y")),
+        ("g?y", Some("/b/c/g?y")),
+        ("#s", Some("/b/c/d;p?q")),
+        ("g#s", Some("/b/c/g")),
+        ("g?y#s", Some("/b/c/g?y")),
+        (";x", Some("/b/c/;x")),
+        ("g;x", Some("/b/c/g;x")),
+        ("", Some("/b/c/d;p?q")),
+        (".", Some("/b/c/")),
+        ("./", Some("/b/c/")),
+        ("..", Some("/b/")),
+        ("../", Some("/b/")),
+        ("../g", Some("/b/g")),
+        ("../..", Some("/")),
+        ("../../g", Some("/g")),
+        ("../../../g", Some("/g")),
+        ("/./g", Some("/g")),
+        ("/../g", Some("/g")),
+        ("g.", Some("/b/c/g.")),
+        ("..g", Some("/b/c/..g")),
+        ("./../g", Some("/b/g")),
+        ("./g/.", Some("/b/c/g/")),
+        ("g/./h", Some("/b/c/g/h")),
+        ("g/../h", Some("/b/c/h")),
+        ("g;x=1/./y", Some("/b/c/g;x=1/y")),
+        ("g;x=1/../y", Some("/b/c/y")),
+        ("g?y/../x", Some("/b/c/g?y/../x")),
+        ("http:g", None),
+    ] {
+        let found = Target::of(&base).unwrap().resolve(reference.as_bytes());
+        assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{reference}");
+    }
+}

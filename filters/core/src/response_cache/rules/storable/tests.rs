@@ -104,7 +104,7 @@ fn rfc_9111_5_2_1_5_a_client_can_ask_not_to_have_its_answer_stored() {
     let fresh = [("cache-control", "max-age=60")];
     let asked = [("cache-control", "no-store")];
     assert_eq!(of(&asked, 200, &fresh), Err(Refused::RequestNoStore));
-    let heard = super::super::Request::read(request("GET", &asked).fields, false, false);
+    let heard = Request::read(request("GET", &asked).fields, false, false);
     assert_eq!(on_response(&exchange(heard, 200, &fresh), &Policy::default()).map(|_| ()), OK);
 }
 
