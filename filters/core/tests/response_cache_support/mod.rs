@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::time::UNIX_EPOCH;
 
 /// A date in one of the three forms.
-pub fn written_date(seconds: i64, form: usize) -> String {
+pub(crate) fn written_date(seconds: i64, form: usize) -> String {
     let time = UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs());
     let imf = httpdate::fmt_http_date(time);
     let [weekday, day, month, year, clock, _] = imf.split(' ').collect::<Vec<_>>()[..] else {
