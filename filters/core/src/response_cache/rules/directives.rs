@@ -148,7 +148,7 @@ impl Directives {
         let mut is_inside_open_quote = false;
         for member in members(value) {
             // What follows a quote that is never closed may be part of it: it restricts at most.
-            is_inside_open_quote |= has_open_quote(member);
+            is_inside_open_quote = is_inside_open_quote || has_open_quote(member);
             match well_formed(member).filter(|_| !is_inside_open_quote) {
                 Some((name, argument)) => self.well_formed(name, argument.as_deref()),
                 None => self.malformed(member),

@@ -66,6 +66,7 @@ pub fn is_target_override(name: &[u8]) -> bool {
             | b"x-forwarded-proto"
             | b"x-forwarded-protocol"
             | b"x-forwarded-scheme"
+            | b"x-forwarded-server"
             | b"x-forwarded-ssl"
             | b"x-host"
             | b"x-http-host-override"

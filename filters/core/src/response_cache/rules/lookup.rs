@@ -156,6 +156,13 @@ impl Fetch {
         Self { why, remove: CONDITIONS, add: tag.into_iter().chain(date).collect(), may_store: true }
     }
 
+    /// Whether others with the same key may wait for its answer: it may be stored, and asks for the whole, so that what
+    /// comes is not shaped by this client's own conditions.
+    pub fn may_be_waited_for(&self, request: &Request<'_>) -> bool {
+        let asks_for_part = self.add.iter().any(|(name, _)| *name == "range");
+        self.may_store && !asks_for_part && (!request.is_conditional || !self.remove.is_empty())
+    }
+
     /// Whether a 304 to it is about what is stored.
     pub fn is_validating(&self) -> bool {
         self.add.iter().any(|(name, _)| matches!(*name, "if-none-match" | "if-modified-since"))

@@ -191,3 +191,11 @@ fn the_words_of_restrictions_and_permissions_are_told_apart() {
     };
     assert_eq!(all, expected);
 }
+
+#[test]
+fn a_value_that_is_written_to_take_long_is_read_in_one_pass() {
+    for hostile in ["\\\"", "a=\"b\\\",", "\",", "no-cache=\"a\",", "\"\"", "private=\"a,"] {
+        let value = hostile.repeat(1 << 17);
+        assert_eq!(read(&format!("{value},no-store")).max_age, Absent, "{hostile}");
+    }
+}

@@ -236,6 +236,31 @@ fn rfc_9211_2_2_every_way_upstream_has_its_reason() {
 }
 
 #[test]
+fn others_wait_only_for_an_answer_that_is_not_shaped_by_one_clients_conditions() {
+    let stored = fresh_for(10);
+    let parts = in_parts(&[(0, 3)]);
+    let (stale, partial) = (candidate(&stored, LINES), candidate(&parts, LINES));
+    let known = ("if-none-match", "\"a\"");
+    for (method, asked, candidate, expected) in [
+        ("GET", &[][..], None, true),
+        ("GET", &[known], None, false),
+        ("GET", &[("range", "bytes=0-1")], None, false),
+        ("GET", &[("cache-control", "no-store")], None, false),
+        ("HEAD", &[], None, false),
+        ("GET", &[known], Some(stale), true),
+        ("GET", &[("cache-control", "no-cache")], Some(stale), true),
+        ("GET", &[("upgrade", "x")], None, false),
+    ] {
+        let request = request(method, asked);
+        let fetch = fetch(&request, candidate, false, &Policy::default());
+        assert_eq!(fetch.may_be_waited_for(&request), expected, "{method} {asked:?}");
+    }
+    let request = request("GET", &[]);
+    let found = lookup(&request, Some(partial), false, &Policy::default(), at(0));
+    assert!(matches!(found, Lookup::Fetch(fetch) if !fetch.may_be_waited_for(&request)));
+}
+
+#[test]
 fn rfc_9110_9_3_2_head_is_answered_from_what_get_stored() {
     let stored = fresh_for(10);
     let found =
