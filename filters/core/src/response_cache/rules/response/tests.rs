@@ -111,6 +111,8 @@ fn rfc_9111_4_3_4_a_304_without_a_date_is_as_young_as_it_came() {
     assert!(plan.stored.is_fresh(at(100)));
     assert_eq!(plan.stored.age(at(100)), Duration::from_secs(1), "the delay of the validation");
     assert_eq!(plan.stored.lifetime, Duration::from_secs(10));
+    let dates: Vec<_> = text(&plan.fields).into_iter().filter(|(name, _)| name == "date").collect();
+    assert_eq!(dates, [("date".to_owned(), date(100))]);
     let expires = date(160);
     let stored = [("date", old_date.as_str()), ("etag", "\"a\""), ("expires", expires.as_str())];
     let Validated::Freshened(plan) = validated(&[], &stored, &[]) else { panic!() };
