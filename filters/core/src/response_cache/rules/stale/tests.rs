@@ -107,3 +107,20 @@ fn rfc_5861_4_clients_can_allow_stale_answers_too() {
         assert!(!on_failure(&request, &stored(true), Failure::Status(503), at_millis(millis)), "{asked}");
     }
 }
+
+#[test]
+fn what_bridges_errors_bridges_broken_connections_too() {
+    let terms = StaleTerms { if_error: Duration::from_secs(4), ..StaleTerms::default() };
+    let stored = Stored { terms, ..fresh_for(5) };
+    for (millis, expected) in [(9_000, true), (9_001, false)] {
+        let found = on_failure(&request("GET", &[]), &stored, Failure::Connection, at_millis(millis));
+        assert_eq!(found, expected, "{millis}");
+    }
+}
+
+#[test]
+fn a_part_does_not_stand_in_for_the_whole() {
+    let range = super::super::ByteRange { first: 0, last: 4 };
+    let stored = Stored { parts: super::super::Parts::one(range, 10), ..stored(false) };
+    assert!(!on_failure(&request("GET", &[]), &stored, Failure::Connection, at_millis(0)));
+}
