@@ -85,14 +85,10 @@ enum Directive {
     SMaxAge(Number),
     WhileRevalidate(Number),
     IfError(Number),
-    NoStore,
-    MustRevalidate,
-    ProxyRevalidate,
-    MustUnderstand,
-    Public,
-    Immutable,
     NoCache(Option<Vec<String>>),
     Private(Option<Vec<String>>),
+    /// One that has no argument.
+    Word(&'static str),
     Unknown(String),
 }
 
@@ -106,14 +102,9 @@ impl Directive {
             Self::SMaxAge(number) => format!("s-maxage{}", number.written()),
             Self::WhileRevalidate(number) => format!("stale-while-revalidate{}", number.written()),
             Self::IfError(number) => format!("stale-if-error{}", number.written()),
-            Self::NoStore => "no-store".to_owned(),
-            Self::MustRevalidate => "must-revalidate".to_owned(),
-            Self::ProxyRevalidate => "proxy-revalidate".to_owned(),
-            Self::MustUnderstand => "must-understand".to_owned(),
-            Self::Public => "public".to_owned(),
-            Self::Immutable => "immutable".to_owned(),
             Self::NoCache(names) => format!("no-cache{}", named(names)),
             Self::Private(names) => format!("private{}", named(names)),
+            Self::Word(word) => (*word).to_owned(),
             Self::Unknown(text) => text.clone(),
         }
     }
@@ -132,17 +123,20 @@ fn directive() -> impl Strategy<Value = Directive> {
         "x-no-store",
         "no-store-x=1",
     ]);
+    let words = prop::sample::select(vec![
+        "no-store",
+        "must-revalidate",
+        "proxy-revalidate",
+        "must-understand",
+        "public",
+        "immutable",
+    ]);
     prop_oneof![
+        6 => words.prop_map(Directive::Word),
         4 => number().prop_map(Directive::MaxAge),
         2 => number().prop_map(Directive::SMaxAge),
         1 => number().prop_map(Directive::WhileRevalidate),
         1 => number().prop_map(Directive::IfError),
-        1 => Just(Directive::NoStore),
-        1 => Just(Directive::MustRevalidate),
-        1 => Just(Directive::ProxyRevalidate),
-        1 => Just(Directive::MustUnderstand),
-        1 => Just(Directive::Public),
-        1 => Just(Directive::Immutable),
         1 => names().prop_map(Directive::NoCache),
         1 => names().prop_map(Directive::Private),
         2 => unknown.prop_map(|text| Directive::Unknown(text.to_owned())),
@@ -205,18 +199,18 @@ fn meaning(list: &[Directive]) -> Directives {
             list.iter().filter_map(|d| if let Directive::$kind(inner) = d { Some(inner) } else { None })
         };
     }
-    let has = |wanted: fn(&Directive) -> bool| list.iter().any(wanted);
+    let has = |word: &str| list.iter().any(|directive| directive.written() == word);
     Directives {
         max_age: together(all!(MaxAge)),
         s_maxage: together(all!(SMaxAge)),
         stale_while_revalidate: together(all!(WhileRevalidate)),
         stale_if_error: together(all!(IfError)),
-        no_store: has(|d| matches!(d, Directive::NoStore)),
-        must_revalidate: has(|d| matches!(d, Directive::MustRevalidate)),
-        proxy_revalidate: has(|d| matches!(d, Directive::ProxyRevalidate)),
-        must_understand: has(|d| matches!(d, Directive::MustUnderstand)),
-        public: has(|d| matches!(d, Directive::Public)),
-        immutable: has(|d| matches!(d, Directive::Immutable)),
+        no_store: has("no-store"),
+        must_revalidate: has("must-revalidate"),
+        proxy_revalidate: has("proxy-revalidate"),
+        must_understand: has("must-understand"),
+        public: has("public"),
+        immutable: has("immutable"),
         no_cache: scope(all!(NoCache)),
         private: scope(all!(Private)),
         ..Directives::default()
