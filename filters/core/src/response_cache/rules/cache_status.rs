@@ -64,7 +64,8 @@ impl<'a> CacheStatus<'a> {
             member = member.parameter(FWD_STATUS, Integer::from(status));
         }
         if let Some(ttl) = self.ttl_seconds {
-            member = member.parameter(TTL, Integer::try_from(ttl).unwrap_or(Integer::MAX));
+            let told = if ttl < 0 { Integer::MIN } else { Integer::MAX };
+            member = member.parameter(TTL, Integer::try_from(ttl).unwrap_or(told));
         }
         if self.is_stored {
             member = member.parameter(STORED, true);

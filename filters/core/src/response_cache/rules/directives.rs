@@ -148,7 +148,7 @@ impl Directives {
         let mut is_inside_open_quote = false;
         for member in members(value) {
             // What follows a quote that is never closed may be part of it: it restricts at most.
-            is_inside_open_quote |= has_open_quote(member);
+            is_inside_open_quote = is_inside_open_quote || has_open_quote(member);
             match well_formed(member).filter(|_| !is_inside_open_quote) {
                 Some((name, argument)) => self.well_formed(name, argument.as_deref()),
                 None => self.malformed(member),
@@ -232,8 +232,11 @@ impl Directives {
     }
 }
 
+/// What stands behind a directive's `=`, if there is one.
+type Argument<'a> = Option<Cow<'a, [u8]>>;
+
 /// A directive's name and argument, which may be written as a token or as a quoted string (RFC 9111, section 5.2).
-fn well_formed(member: &[u8]) -> Option<(&[u8], Option<Cow<'_, [u8]>>)> {
+fn well_formed(member: &[u8]) -> Option<(&[u8], Argument<'_>)> {
     let (name, argument) = match member.iter().position(|byte| *byte == b'=') {
         Some(at) => (member.get(..at)?, Some(member.get(at + 1..)?)),
         None => (member, None),

@@ -41,45 +41,43 @@ impl Bypass {
     }
 }
 
-const METHOD_OVERRIDES: [&str; 4] =
-    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-method"];
-
-/// Fields by which origins are known to build URLs or to choose what they serve.
-const TARGET_OVERRIDES: [&str; 19] = [
-    "forwarded",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-path",
-    "x-forwarded-proto",
-    "x-forwarded-protocol",
-    "x-forwarded-scheme",
-    "x-forwarded-ssl",
-    "x-host",
-    "x-http-host-override",
-    "x-original-host",
-    "x-original-uri",
-    "x-original-url",
-    "x-override-url",
-    "x-rewrite-url",
-    "x-scheme",
-    "x-url-scheme",
-    "front-end-https",
-];
-
 /// Whether a request with a field of this name needs a closer look before it is answered from a cache.
 pub(super) fn is_looked_at(name: &[u8]) -> bool {
     matches!(name, b"upgrade" | b"content-type" | b"if-match" | b"if-unmodified-since")
-        || (name.starts_with(b"x-") && is_in(&METHOD_OVERRIDES, name))
+        || is_method_override(name)
 }
 
-/// Whether a field of this name can ask for another target than the request's.
+/// Whether a field of this name can ask for another method than the request's.
+fn is_method_override(name: &[u8]) -> bool {
+    matches!(name, b"x-http-method" | b"x-http-method-override" | b"x-method-override" | b"x-original-method")
+}
+
+/// Whether a field of this name can ask for another target than the request's: fields by which origins are known to build
+/// URLs, or to choose what they serve.
 pub fn is_target_override(name: &[u8]) -> bool {
-    matches!(name.first(), Some(b'x' | b'f')) && is_in(&TARGET_OVERRIDES, name)
-}
-
-fn is_in(names: &[&str], name: &[u8]) -> bool {
-    names.iter().any(|known| known.as_bytes() == name)
+    matches!(
+        name,
+        b"forwarded"
+            | b"front-end-https"
+            | b"x-forwarded-host"
+            | b"x-forwarded-path"
+            | b"x-forwarded-port"
+            | b"x-forwarded-prefix"
+            | b"x-forwarded-proto"
+            | b"x-forwarded-protocol"
+            | b"x-forwarded-scheme"
+            | b"x-forwarded-server"
+            | b"x-forwarded-ssl"
+            | b"x-host"
+            | b"x-http-host-override"
+            | b"x-original-host"
+            | b"x-original-uri"
+            | b"x-original-url"
+            | b"x-override-url"
+            | b"x-rewrite-url"
+            | b"x-scheme"
+            | b"x-url-scheme"
+    )
 }
 
 /// Why the cache has no part in it. `is_looked_at`: a field is there that needs a closer look.
@@ -102,9 +100,7 @@ pub(super) fn bypass(request: &Request<'_>, is_looked_at: bool, has_body: bool) 
         b"upgrade" => Some(Bypass::Upgrade),
         b"content-type" => crate::http::is_grpc(Some(value)).then_some(Bypass::Grpc),
         b"if-match" | b"if-unmodified-since" => Some(Bypass::Precondition),
-        _ if is_in(&METHOD_OVERRIDES, name) => {
-            (trim(value) != request.method).then_some(Bypass::MethodOverride)
-        }
+        _ if is_method_override(name) => (trim(value) != request.method).then_some(Bypass::MethodOverride),
         _ => None,
     })
 }
@@ -144,6 +140,40 @@ mod tests {
             ("GET", &[("x-forwarded-host", "evil.example")], false, None),
         ] {
             assert_eq!(bypass_of(method, more, has_body), expected, "{method} {more:?}");
+        }
+    }
+
+    #[test]
+    fn fields_that_ask_for_another_target_are_part_of_the_key() {
+        let overrides = |name: &str, value: &str| {
+            let lines: [Line<'_>; 4] = [
+                (name.as_bytes(), value.as_bytes()),
+                (b":scheme", b"https"),
+                (b":authority", b"a.example"),
+                (b":path", b"/p"),
+            ];
+            Request::read(Fields::new(&lines), false, true).has_target_override
+        };
+        for name in [
+            "forwarded",
+            "x-forwarded-host",
+            "x-forwarded-port",
+            "x-forwarded-prefix",
+            "x-forwarded-scheme",
+            "x-host",
+            "x-original-url",
+            "x-rewrite-url",
+        ] {
+            assert!(overrides(name, "evil.example"), "{name}");
+        }
+        assert!(overrides("x-forwarded-proto", "http"));
+        for (name, value) in [
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-request-id", "1"),
+            ("host", "b"),
+        ] {
+            assert!(!overrides(name, value), "{name}");
         }
     }
 

@@ -62,6 +62,10 @@ impl<'a> Target<'a> {
         // What the first proxy saw, where another one ends TLS.
         let scheme = fields.get("x-forwarded-proto").map(trim).or_else(|| fields.get(":scheme"));
         let (authority, path) = (fields.get(":authority")?, fields.get(":path")?);
+        // `OPTIONS *` and CONNECT have no path that anything could be stored for.
+        if !path.starts_with(b"/") {
+            return None;
+        }
         Some(Self { scheme: scheme.unwrap_or(b"http"), authority, path: without_fragment(path) })
     }
 
@@ -148,9 +152,9 @@ fn without_dots(path: &[u8]) -> Vec<u8> {
     [b"/", kept.join(&b'/').as_slice()].concat()
 }
 
-/// A host in lower case and its port. `None`: the authority has a user, which no key has, or cannot be read.
+/// A host in lower case and its port. `None`: it cannot be read.
 fn host_and_port(authority: &[u8], scheme: &[u8]) -> Option<(Vec<u8>, u16)> {
-    if authority.is_empty() || authority.contains(&b'@') {
+    if authority.is_empty() {
         return None;
     }
     let port_at = authority.iter().rposition(|byte| *byte == b':').filter(|at| {

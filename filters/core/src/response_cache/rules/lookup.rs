@@ -144,12 +144,23 @@ impl Fetch {
         Self { why, remove: &[], add: Vec::new(), may_store }
     }
 
-    /// With the validators of what is stored (RFC 9111, section 4.3.1), in place of the client's conditions.
+    /// With the validators of what is stored (RFC 9111, section 4.3.1), in place of the client's conditions. Without any it
+    /// goes as the client sent it.
     pub fn validating(why: Forward, fields: Fields<'_>) -> Self {
         let validator = Validator::of(fields);
+        if !validator.is_some() {
+            return Self::plain(why, true);
+        }
         let tag = validator.etag.map(|tag| ("if-none-match", tag.to_vec()));
         let date = validator.last_modified.map(|date| ("if-modified-since", date.to_vec()));
         Self { why, remove: CONDITIONS, add: tag.into_iter().chain(date).collect(), may_store: true }
+    }
+
+    /// Whether others with the same key may wait for its answer: it may be stored, and asks for the whole, so that what
+    /// comes is not shaped by this client's own conditions.
+    pub fn may_be_waited_for(&self, request: &Request<'_>) -> bool {
+        let asks_for_part = self.add.iter().any(|(name, _)| *name == "range");
+        self.may_store && !asks_for_part && (!request.is_conditional || !self.remove.is_empty())
     }
 
     /// Whether a 304 to it is about what is stored.

@@ -43,6 +43,8 @@ impl<'a> Request<'a> {
                 b"if-none-match" | b"if-modified-since" | b"range" => request.is_conditional = true,
                 b"cache-control" => has_cache_control = true,
                 b"pragma" => says_pragma_no_cache |= trim(value).eq_ignore_ascii_case(b"no-cache"),
+                // Every proxy says it; it asks for something else only if it contradicts.
+                b"x-forwarded-proto" if Some(value) == fields.get(":scheme") => {}
                 _ => {
                     is_looked_at |= guard::is_looked_at(name);
                     request.has_target_override |= guard::is_target_override(name);

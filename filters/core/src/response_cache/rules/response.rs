@@ -111,12 +111,14 @@ fn described(
     }
 }
 
-/// The part that a 206 holds, if it can be used: one, of a known whole, with a strong entity tag (section 3.3).
+/// The part that a 206 holds, if it can be used: one, of a known whole, with a strong entity tag (section 3.3). Who asked
+/// for it, the client or the cache itself, makes no difference.
 fn parts(request: &Request<'_>, response: Fields<'_>) -> Result<Parts, Refused> {
     let range = response.only("content-range").ok().flatten().and_then(ContentRange::parse);
-    let asked = request.is_get() && request.fields.has("range");
     let strong = Validator::of(response).strong();
-    let (Some(range), Some(_), true) = (range, strong, asked) else { return Err(Refused::Partial) };
+    let (Some(range), Some(_), true) = (range, strong, request.is_get()) else {
+        return Err(Refused::Partial);
+    };
     let complete = range.complete_length.ok_or(Refused::Partial)?;
     Parts::one(range.range, complete).ok_or(Refused::Partial)
 }
@@ -137,7 +139,7 @@ fn with_date<'a>(lines: &[Line<'a>], status: u16, now: Now) -> Vec<(&'a [u8], st
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Validated<'a> {
     /// What is stored is good again, with these fields.
-    Freshened(Plan<'a>),
+    Freshened(Box<Plan<'a>>),
     /// What is stored is good for this request, but must not be kept: the answer says so now.
     UseOnce(Refused, Vec<Line<'a>>),
     /// It is about something else than what is stored: ask again without conditions.
@@ -156,9 +158,18 @@ pub fn on_not_modified<'a>(
         return Validated::Mismatch;
     }
     let news = stored_fields(response.lines(), &super::Directives::default());
-    let updated = updated_fields(stored_lines.lines(), &news);
-    // Freshness is told by the updated fields; its age and date by the 304 alone.
-    let merged = Fields::new(&updated);
+    let mut updated = updated_fields(stored_lines.lines(), &news);
+    // A 304 without a date was made when it came; the old date would make its age and its freshness disagree.
+    if !response.has("date") {
+        updated.retain(|(name, _)| *name != b"date");
+    }
+    let today = super::date::format_date(now.unix_seconds());
+    let mut dated: Vec<Line<'_>> = updated.clone();
+    if !response.has("date") {
+        dated.push((b"date", today.as_bytes()));
+    }
+    // Freshness is told by the updated fields; its age by the 304 alone.
+    let merged = Fields::new(&dated);
     let control = control(merged, &policy.targeted);
     let lifetime = lifetime(old.status, merged, &control, policy, now);
     let refused = may_store(request, old.status, &control, lifetime).err();
@@ -173,13 +184,13 @@ pub fn on_not_modified<'a>(
     };
     let may_transform = !control.directives.no_transform;
     let kept = stored_fields(&updated, &control.directives);
-    Validated::Freshened(Plan {
+    Validated::Freshened(Box::new(Plan {
         fields: with_date(&kept, old.status, now),
         stored,
         vary,
         control,
         may_transform,
-    })
+    }))
 }
 
 /// Whether a 304 with these validators can be about an answer with those: it must not name another one.
@@ -198,7 +209,7 @@ fn is_same(stored: Validator<'_>, newer: Validator<'_>) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Headed<'a> {
     /// It is the same, and good again with these fields.
-    Freshened(Plan<'a>),
+    Freshened(Box<Plan<'a>>),
     /// It has changed: what is stored is stale.
     Changed,
     /// Nothing.

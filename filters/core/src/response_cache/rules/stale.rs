@@ -1,7 +1,7 @@
 //! What may be done with a stale answer (RFC 9111, section 4.2.4, and RFC 5861).
 
 use super::control::Control;
-use super::freshness::{Lifetime, Source};
+use super::freshness::Lifetime;
 use super::policy::Policy;
 use super::request::Request;
 use super::stored::Stored;
@@ -30,7 +30,7 @@ impl StaleTerms {
             || directives.proxy_revalidate
             || directives.s_maxage.is_present()
             || directives.no_cache.is_whole();
-        let was_fresh = lifetime.source != Source::Nobody && !lifetime.span.is_zero();
+        let was_fresh = !lifetime.span.is_zero();
         let own = |seconds: Seconds, default: Option<Duration>| match seconds {
             Seconds::Given(seconds) => Duration::from_secs(seconds.into()),
             Seconds::Absent if was_fresh => default.unwrap_or_default(),

@@ -6,6 +6,9 @@ use sfv::visitor::{
 };
 use sfv::{BareItemFromInput, KeyRef, Parser};
 
+/// The most members that are read: more say nothing at all. RFC 9875 asks for 32.
+const MOST_MEMBERS: usize = 256;
+
 /// A member of a dictionary or list.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
@@ -19,12 +22,16 @@ pub(super) enum Value {
 
 /// The members of a dictionary, each name once with what it says last. `None`: it is none.
 pub(super) fn dictionary(value: &[u8]) -> Option<Vec<(String, Value)>> {
-    Parser::new(value).parse_dictionary_with_visitor(Members::default()).ok()
+    let members = Parser::new(value).parse_dictionary_with_visitor(Members::default()).ok()?;
+    (members.len() <= MOST_MEMBERS).then_some(members)
 }
 
 /// The members of a list of strings. `None`: it is none.
 pub(super) fn strings(value: &[u8]) -> Option<Vec<String>> {
     let Members(members) = Parser::new(value).parse_list_with_visitor(Members::default()).ok()?;
+    if members.len() > MOST_MEMBERS {
+        return None;
+    }
     let text = |(_, value)| if let Value::String(text) = value { Some(text) } else { None };
     members.into_iter().map(text).collect()
 }
@@ -37,7 +44,10 @@ impl<'de> DictionaryVisitor<'de> for Members {
     type Error = Infallible;
 
     fn entry(&mut self, key: &'de KeyRef) -> Result<impl EntryVisitor<'de>, Infallible> {
-        self.0.retain(|(known, _)| known != key.as_str());
+        // With too many nothing is kept of them, so they need not be told apart.
+        if self.0.len() <= MOST_MEMBERS {
+            self.0.retain(|(known, _)| known != key.as_str());
+        }
         Ok(Entry { members: &mut self.0, name: key.as_str() })
     }
 

@@ -78,5 +78,7 @@ mod tests {
     fn rfc_9875_2_at_least_32_groups_of_32_characters() {
         let value: Vec<String> = (0..40).map(|number| format!("\"{number:0>40}\"")).collect();
         assert_eq!(tags(&[("cache-groups", &value.join(","))]).1.len(), 40);
+        let many = vec!["\"a\""; 257].join(",");
+        assert_eq!(tags(&[("cache-groups", &many)]).1, [""; 0], "what could not be purged is not named");
     }
 }

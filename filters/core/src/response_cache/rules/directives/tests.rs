@@ -16,6 +16,8 @@ fn rfc_9111_1_2_2_and_5_2_numbers_of_seconds() {
         ("max-age=0", Given(0)),
         ("max-age=0060", Given(60)),
         ("max-age=2147483648", Given(MAX_SECONDS)),
+        ("max-age=2147483649", Given(MAX_SECONDS)),
+        ("max-age=4294967295", Given(MAX_SECONDS)),
         ("max-age=99999999999999999999999999", Given(MAX_SECONDS)),
         (r#"max-age="60""#, Given(60)),
         (r#"max-age="6\0""#, Given(60)),
@@ -133,6 +135,11 @@ fn what_permits_is_not_heeded_behind_a_quote_that_is_never_closed() {
     assert_eq!((directives.public, directives.must_understand), (false, false));
     assert_eq!(directives.stale_if_error, Invalid);
     assert_eq!((directives.no_cache, directives.private), (Scope::Whole, Scope::Whole));
+    let directives = read(r#"foo="bar, max-age=60, public, must-understand, stale-if-error=9, no-cache"#);
+    assert_eq!((directives.max_age, directives.stale_if_error), (Invalid, Invalid));
+    assert_eq!((directives.public, directives.must_understand), (false, false));
+    assert_eq!(directives.no_cache, Scope::Whole);
+    assert_eq!(read(r#"max-age=60, public, foo="bar"#).max_age, Given(60), "what comes before is read");
 }
 
 #[test]
@@ -190,4 +197,12 @@ fn the_words_of_restrictions_and_permissions_are_told_apart() {
         ..Directives::default()
     };
     assert_eq!(all, expected);
+}
+
+#[test]
+fn a_value_that_is_written_to_take_long_is_read_in_one_pass() {
+    for hostile in ["\\\"", "a=\"b\\\",", "\",", "no-cache=\"a\",", "\"\"", "private=\"a,"] {
+        let value = hostile.repeat(1 << 17);
+        assert_eq!(read(&format!("{value},no-store")).max_age, Absent, "{hostile}");
+    }
 }
