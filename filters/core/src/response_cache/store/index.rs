@@ -127,6 +127,11 @@ impl<'a> Index<'a> {
         &self.entries
     }
 
+    /// The fetches that are under way.
+    pub fn flights(&self) -> &[Flight] {
+        &self.flights
+    }
+
     /// What all entries take, in bytes.
     pub fn bytes(&self) -> u64 {
         self.entries.iter().map(|entry| u64::from(entry.size)).sum()
