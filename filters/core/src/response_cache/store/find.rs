@@ -158,6 +158,3 @@ impl Machine for Load {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

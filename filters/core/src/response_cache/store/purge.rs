@@ -18,6 +18,3 @@ mod machine;
 
 pub use log::{Purges, REMEMBERED};
 pub use machine::{Purge, Purged, Target};
-
-#[cfg(test)]
-mod tests;

@@ -344,6 +344,3 @@ impl Machine for Put {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
