@@ -108,6 +108,23 @@ fn storing_takes_four_calls_and_one_more_read_of_nothing() {
 }
 
 #[test]
+fn with_the_set_as_it_was_read_before_storing_takes_three_calls_and_one_more_if_it_has_changed() {
+    for (changed, reads, swaps) in [(false, 1, 2), (true, 2, 3)] {
+        let (mut shelf, shape) = (Shelf::new(1), Shape::new(256 * KIB, 32, 64 * KIB, Eviction::Sieve));
+        keep(&mut shelf, shape, object("/b", "", 100), &[]).unwrap();
+        let found = find(&mut shelf, shape, "/a");
+        if changed {
+            keep(&mut shelf, shape, object("/c", "", 100), &[]).unwrap();
+        }
+        (shelf.reads, shelf.swaps) = (0, 0);
+        let put = put(shape, object("/a", "", 100), &[], found.ticket).unwrap();
+        shelf.run(&mut put.from_snapshot(found.snapshot)).unwrap();
+        assert_eq!((shelf.reads, shelf.swaps), (reads + u64::from(changed), swaps), "changed: {changed}");
+        assert!(has(&mut shelf, shape, "/a") && has(&mut shelf, shape, "/b"));
+    }
+}
+
+#[test]
 fn a_collision_of_hashes_is_told_apart_by_the_whole_key() {
     let (mut shelf, shape) = (Shelf::new(1), shape());
     keep(&mut shelf, shape, object("/a", "", 10), &[]).unwrap();

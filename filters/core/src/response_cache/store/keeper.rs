@@ -120,7 +120,7 @@ pub fn purge(
 /// On each tick: tells up to `most` sets which of their entries were used.
 pub fn tell_hits(backing: &mut impl Backing, shape: Shape, hits: &mut Hits, most: u32, now: MonoTime) {
     for _ in 0..most {
-        let Some((set, hits)) = hits.next() else { return };
+        let Some((set, hits)) = hits.next_set() else { return };
         let eviction = shape.eviction();
         // Uses that could not be told are forgotten: they cost accuracy only.
         let _ = backing.run(&mut Touch::new(Key::Set(set), Touching { eviction, hits, now }));

@@ -111,8 +111,10 @@ impl Join {
         value: Option<&[u8]>,
         version: Version,
     ) -> Step<Key, Result<(Joined, Ticket), Unfinished>> {
-        let ticket = value.and_then(Index::decode).map(|index| index.ticket()).unwrap_or_default();
-        let mut index = Index::read(value, self.now);
+        let known = value.and_then(Index::decode);
+        // Of a set that cannot be read nothing is known, not even purges.
+        let ticket = known.as_ref().map(Index::ticket).unwrap_or_default();
+        let mut index = known.unwrap_or_else(|| Index::empty(self.now));
         let (joined, changed) = self.decide(&mut index);
         if !changed {
             return Step::Done(Ok((joined, ticket)));
