@@ -18,6 +18,7 @@
     reason = "a benchmark fails loudly"
 )]
 
+pub mod cache;
 mod cpu;
 mod variants;
 

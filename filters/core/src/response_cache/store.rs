@@ -19,6 +19,8 @@
 //! - [`Purge`] drops entries, or marks them stale, in one set or in all.
 //! - [`Join`] makes one request of many the one that fetches; [`Finish`] ends that.
 //!
+//! [`store`], [`purge`](fn@purge) and [`tell_hits`] put these in the order that the bounds need.
+//!
 //! An entry is listed before its bytes are written, and unlisted before they are emptied. A worker that crashes in
 //! between leaves an entry without bytes (a miss, and the place is used again), or bytes that nobody counts, of one
 //! answer at most, until their place is used again.
@@ -33,13 +35,16 @@
 //! # Limits
 //!
 //! The number of variants of a key is bounded ([`MOST_VARIANTS`]), so that one URL cannot clear its set. Eviction sees
-//! one set at a time; how near that comes to a single queue is measured by `make bench-cache`.
+//! one set at a time; how near that comes to a single queue is measured by `make bench-cache`. Keys fall into sets by
+//! chance, so some sets are full before the store is: of as many keys as there may be entries, about six in a hundred
+//! find their set full and evict, while other sets still have room.
 
 mod empty;
 mod entry;
 mod find;
 mod flight;
 mod index;
+mod keeper;
 mod local;
 mod policy;
 mod purge;
@@ -55,6 +60,7 @@ pub use flight::{
     MarkKind, Outcome, PULSE_DEAD, PULSE_EVERY, Parked, Pulse, PulseBeat, PulseBeating, Waiter, Why,
 };
 pub use index::{Index, Ticket};
+pub use keeper::{Backing, purge, store, tell_hits};
 pub use local::{Local, LocalStats, SHARDS, TRUST_FOR, shard_of};
 pub use policy::{Eviction, Hit, Hits};
 pub use purge::{Purge, Purged, Purges, REMEMBERED, Target};

@@ -89,7 +89,7 @@ impl Tail {
     }
 }
 
-/// What an entry takes besides its tail.
+/// What an entry takes besides its tail, the length of which stands last.
 const HEAD_BYTES: usize = 48;
 
 impl<'a> Entry<'a> {
@@ -150,6 +150,19 @@ impl<'a> Entry<'a> {
 
     fn parts(&self) -> Option<(&[u8], &[u8], Reader<'_>)> {
         parts(&self.tail)
+    }
+
+    /// The key of the entry that is next.
+    pub(super) fn peek(reader: &Reader<'_>) -> Option<Fingerprint> {
+        let mut ahead = *reader;
+        ahead.u128().map(Fingerprint)
+    }
+
+    /// Passes over the entry that is next.
+    pub(super) fn skip(reader: &mut Reader<'_>) -> Option<()> {
+        reader.raw(HEAD_BYTES - 2)?;
+        let length = reader.u16()?;
+        reader.raw(usize::from(length)).map(|_| ())
     }
 
     pub(super) fn decode(reader: &mut Reader<'a>) -> Option<Self> {

@@ -64,15 +64,10 @@ impl Find {
     }
 
     fn found(&self, value: Option<Vec<u8>>, version: Version) -> Found {
-        let index = Index::read(value.as_deref(), self.now);
-        // What was made up for an absent set is not what a purge would leave there.
-        let ticket = if value.as_deref().and_then(Index::decode).is_some() {
-            index.ticket()
-        } else {
-            Ticket::default()
-        };
-        let of_key =
-            index.entries().iter().rev().filter(|entry| entry.key == self.key && entry.dead_at > self.now);
+        // Of a set that cannot be read nothing is known, not even purges.
+        let scan = value.as_deref().and_then(|bytes| Index::scan(bytes, self.key)).unwrap_or_default();
+        let ticket = scan.ticket;
+        let of_key = scan.entries.iter().rev().filter(|entry| entry.dead_at > self.now);
         let candidates = of_key
             .map(|entry| Candidate {
                 set: self.set,
@@ -158,6 +153,3 @@ impl Machine for Load {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

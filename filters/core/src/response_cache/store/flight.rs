@@ -142,10 +142,15 @@ impl Index<'_> {
         Some(self.flights.remove(at))
     }
 
-    /// Its answer is stored. Whoever took the flight over needs not go on either, but will find out.
+    /// An answer is stored: whoever waits for one like it is to look, even if another fetch has taken the flight over
+    /// since, which goes on.
     pub(super) fn finish_stored(&mut self, leadership: Leadership) -> Finished {
         self.unmark(leadership.key);
-        let waiters = self.land(leadership).map_or(0, |flight| flight.waiters);
+        let taken_over = |flight: &mut Flight| core::mem::take(&mut flight.waiters);
+        let waiters = match self.land(leadership) {
+            Some(flight) => flight.waiters,
+            None => self.flight(leadership.key).map_or(0, taken_over),
+        };
         Finished { waiters, attempts: 0 }
     }
 }

@@ -14,11 +14,24 @@ const VERSION: u8 = 1;
 /// How many purged keys a set remembers. A fetch that began before the oldest of them is not stored.
 pub(super) const REMEMBERED_KEYS: usize = 24;
 
+/// What a purged key, a mark and a flight take.
+const PURGED_BYTES: usize = 16;
+const MARK_BYTES: usize = 28;
+const FLIGHT_BYTES: usize = 46;
+
 /// How many fetches one set lists at once; more go on unlisted.
 pub(super) const MOST_FLIGHTS: usize = 32;
 
 /// How many keys a set remembers as not to be waited for.
 pub(super) const MOST_MARKS: usize = 16;
+
+/// What [`Index::scan`] takes in of a set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Scan<'a> {
+    pub(super) ticket: Ticket,
+    /// The entries of the key, in the order in which they were stored.
+    pub(super) entries: Vec<Entry<'a>>,
+}
 
 /// What a set knew of purges when a key was looked up. It goes with the fetch to the [`Put`](super::Put) of its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -50,7 +63,12 @@ pub struct Index<'a> {
 impl<'a> Index<'a> {
     /// Reads a set; what is absent, foreign or broken is empty.
     pub fn read(bytes: Option<&'a [u8]>, now: MonoTime) -> Self {
-        bytes.and_then(Self::decode).unwrap_or_else(|| Self { sequence: now.as_nanos(), ..Self::default() })
+        bytes.and_then(Self::decode).unwrap_or_else(|| Self::empty(now))
+    }
+
+    /// A set that lists nothing and knows nothing.
+    pub(super) fn empty(now: MonoTime) -> Self {
+        Self { sequence: now.as_nanos(), ..Self::default() }
     }
 
     /// The set in these bytes, if it is one.
@@ -67,6 +85,29 @@ impl<'a> Index<'a> {
         let sketch = Sketch::decode(&mut reader)?;
         let set = reader.end(Self { walked, sequence, hand, purged, marks, flights, entries, sketch })?;
         set.is_sound().then_some(set)
+    }
+
+    /// What a lookup needs of the set in these bytes: no more than the entries of one key is taken in.
+    pub(super) fn scan(bytes: &'a [u8], key: Fingerprint) -> Option<Scan<'a>> {
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != VERSION {
+            return None;
+        }
+        let (walked, sequence, _) = (reader.u64()?, reader.u64()?, reader.u64()?);
+        for size in [PURGED_BYTES, MARK_BYTES, FLIGHT_BYTES] {
+            let count = usize::from(reader.u8()?);
+            reader.raw(count * size)?;
+        }
+        let mut entries = Vec::new();
+        for _ in 0..reader.u8()? {
+            if Entry::peek(&reader)? == key {
+                entries.push(Entry::decode(&mut reader)?);
+            } else {
+                Entry::skip(&mut reader)?;
+            }
+        }
+        Sketch::decode(&mut reader)?;
+        reader.end(Scan { ticket: Ticket { walked, sequence }, entries })
     }
 
     /// Stamps rise, none is of the future, no place holds two entries.
@@ -125,6 +166,11 @@ impl<'a> Index<'a> {
     /// The entries, in the order in which they were stored.
     pub fn entries(&self) -> &[Entry<'a>] {
         &self.entries
+    }
+
+    /// The fetches that are under way.
+    pub fn flights(&self) -> &[Flight] {
+        &self.flights
     }
 
     /// What all entries take, in bytes.
@@ -218,3 +264,6 @@ fn flight(reader: &mut Reader<'_>) -> Option<Flight> {
     let (attempts, waiters) = (reader.u8()?, reader.u64()?);
     (leader.slot < SLOTS).then_some(Flight { key, leader, token, until, attempts, waiters })
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,8 @@
 //!
 //! # Limits
 //!
-//! A walk over all sets takes two calls of the proxy for each, about 0.6 ms for 8,192 entries, and two for each entry
-//! that it drops. If the worker crashes on the way, the rest is done by the next walk. The list holds [`REMEMBERED`]
+//! A walk takes two calls of the proxy for each set (256 for 8,192 entries) and two for each entry that it drops: some
+//! milliseconds in which its worker does nothing else. If the worker crashes on the way, the rest is done by the next walk. The list holds [`REMEMBERED`]
 //! purges; a fetch that takes longer than that many walks is not stored.
 
 mod log;
@@ -18,6 +18,3 @@ mod machine;
 
 pub use log::{Purges, REMEMBERED};
 pub use machine::{Purge, Purged, Target};
-
-#[cfg(test)]
-mod tests;

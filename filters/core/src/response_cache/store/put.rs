@@ -219,29 +219,29 @@ impl Put {
     }
 
     fn look(&mut self, value: Option<Vec<u8>>, version: Version) -> Step<Key, Result<Stored, NotStored>> {
-        let walked = match value.as_deref().map(Index::decode) {
-            None => 0,
-            Some(Some(index)) => index.walked,
+        let index = match value.as_deref().map(Index::decode) {
+            None => Index::empty(self.now),
+            Some(Some(index)) => index,
             Some(None) => {
                 self.state = State::Repairing;
-                let value = Index::read(None, self.now).encode();
+                let value = Index::empty(self.now).encode();
                 return Step::Swap { key: Key::Set(self.set), version, value };
             }
         };
-        if walked == self.ticket.walked {
-            return self.plan(value.as_deref(), version, None);
+        if index.walked != self.ticket.walked {
+            self.state = State::ReadingPurges { value, version };
+            return Step::Get(Key::Purges);
         }
-        self.state = State::ReadingPurges { value, version };
-        Step::Get(Key::Purges)
+        let plan = Plan::make(self, index, None);
+        self.plan(plan, version)
     }
 
     fn plan(
         &mut self,
-        value: Option<&[u8]>,
+        plan: Result<Plan, NotStored>,
         version: Version,
-        purges: Option<&Purges>,
     ) -> Step<Key, Result<Stored, NotStored>> {
-        match Plan::make(self, value, purges) {
+        match plan {
             Ok(plan) => {
                 let place = Key::Body(self.set, plan.slot);
                 self.state = State::ReadingPlace { plan, version };
@@ -303,7 +303,8 @@ impl Machine for Put {
             (State::ReadingSet, Input::Value { value, version }) => self.look(value, version),
             (State::ReadingPurges { value, version }, Input::Value { value: purges, version: of_purges }) => {
                 let purges = Purges::read(purges.as_deref(), of_purges, self.now);
-                self.plan(value.as_deref(), version, Some(&purges))
+                let plan = Plan::make(self, Index::read(value.as_deref(), self.now), Some(&purges));
+                self.plan(plan, version)
             }
             (State::ReadingPlace { mut plan, version }, Input::Value { version: place, .. }) => {
                 let value = core::mem::take(&mut plan.value);
@@ -344,6 +345,3 @@ impl Machine for Put {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -191,6 +191,3 @@ impl Machine for Audit {
         if self.set < self.sets { Step::Get(Key::Set(self.set)) } else { Step::Done(Ok(self.listed)) }
     }
 }
-
-#[cfg(test)]
-mod tests;

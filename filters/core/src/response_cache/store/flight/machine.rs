@@ -2,7 +2,8 @@
 
 use super::{Flight, Leadership, MOST_ATTEMPTS, Mark, MarkKind, Waiter};
 use crate::protocol::{Input, MAX_LOST_SWAPS, Machine, Step, Version};
-use crate::response_cache::store::find::Snapshot;
+use crate::response_cache::store::entry::Entry;
+use crate::response_cache::store::find::{Found, Snapshot};
 use crate::response_cache::store::index::{Index, MOST_FLIGHTS, Ticket};
 use crate::response_cache::store::shape::{Key, Shape};
 use crate::rewrite::{Edit, Edited, Rewrite, Unfinished};
@@ -32,6 +33,8 @@ pub struct Join {
     after: Option<u64>,
     /// Whether that flight's leader seems dead.
     seems_dead: bool,
+    /// What was known when the key was looked up.
+    seen: Ticket,
     snapshot: Option<Snapshot>,
     joining: Option<(Joined, Ticket)>,
     lost: u32,
@@ -44,6 +47,8 @@ pub enum Joined {
     Lead(Leadership),
     /// Wait.
     Follow(Waiter),
+    /// Something was stored since the key was looked up: look again.
+    LookAgain,
     /// Go to the upstream without waiting and without being waited for.
     Alone(Alone),
     /// Those who fetched before it have failed: answer so.
@@ -63,18 +68,35 @@ pub enum Alone {
 }
 
 impl Join {
-    /// Joins the flight called `wanted`, of the primary key `key`, as a request of `me`; nobody waits for longer than
-    /// `max_wait`.
+    /// Joins the flight called `wanted`, of the primary key `key`, as a request of `me` that has just `found` nothing it
+    /// may use; nobody waits for longer than `max_wait`.
     pub fn new(
         shape: Shape,
         (key, wanted): (Fingerprint, Fingerprint),
+        found: Found,
         (me, view): (Member, Rc<View>),
         now: MonoTime,
         max_wait: Duration,
     ) -> Self {
-        let set = shape.set_of(key);
-        let (after, seems_dead, snapshot, joining, lost) = (None, false, None, None, 0);
-        Self { shape, set, key, wanted, me, view, now, max_wait, after, seems_dead, snapshot, joining, lost }
+        let Found { ticket: seen, snapshot, .. } = found;
+        let (set, snapshot) = (shape.set_of(key), Some(snapshot));
+        let (after, seems_dead, joining, lost) = (None, false, None, 0);
+        Self {
+            shape,
+            set,
+            key,
+            wanted,
+            me,
+            view,
+            now,
+            max_wait,
+            after,
+            seems_dead,
+            seen,
+            snapshot,
+            joining,
+            lost,
+        }
     }
 
     /// It has waited for `waiter`'s flight; `seems_dead`: and the leader of that shows no pulse.
@@ -84,20 +106,15 @@ impl Join {
         self
     }
 
-    /// Begins with the set as it was read by [`Find`](crate::response_cache::store::Find) a moment ago.
-    #[must_use]
-    pub fn from_snapshot(mut self, snapshot: Snapshot) -> Self {
-        self.snapshot = (snapshot.set == self.set).then_some(snapshot);
-        self
-    }
-
     fn look(
         &mut self,
         value: Option<&[u8]>,
         version: Version,
     ) -> Step<Key, Result<(Joined, Ticket), Unfinished>> {
-        let ticket = value.and_then(Index::decode).map(|index| index.ticket()).unwrap_or_default();
-        let mut index = Index::read(value, self.now);
+        let known = value.and_then(Index::decode);
+        // Of a set that cannot be read nothing is known, not even purges.
+        let ticket = known.as_ref().map(Index::ticket).unwrap_or_default();
+        let mut index = known.unwrap_or_else(|| Index::empty(self.now));
         let (joined, changed) = self.decide(&mut index);
         if !changed {
             return Step::Done(Ok((joined, ticket)));
@@ -109,7 +126,12 @@ impl Join {
     /// What the request does, and whether the set is to be written for it.
     fn decide(&self, index: &mut Index<'_>) -> (Joined, bool) {
         let now = self.now;
-        index.flights.retain(|flight| flight.until > now);
+        let is_new = |entry: &Entry<'_>| entry.key == self.key && entry.stamp > self.seen.sequence;
+        if index.entries.iter().any(is_new) {
+            return (Joined::LookAgain, false);
+        }
+        // Who waits for the own one is told by whoever takes it over; others have waited long enough.
+        index.flights.retain(|flight| flight.until > now || flight.key == self.wanted);
         index.marks.retain(|mark| mark.until > now);
         let mark = index.mark_of(self.wanted, now).map(|mark| mark.kind);
         if mark == Some(MarkKind::Uncacheable) {
@@ -118,7 +140,8 @@ impl Join {
         let (set, key) = (self.set, self.wanted);
         let slot_bit = 1_u64 << (self.me.slot & 63);
         if let Some(flight) = index.flight(key) {
-            let is_gone = self.view.is_gone(flight.leader)
+            let is_gone = flight.until <= now
+                || self.view.is_gone(flight.leader)
                 || (self.seems_dead && self.after == Some(flight.token) && flight.leader != self.me);
             if !is_gone {
                 let changed = flight.leader != self.me && flight.waiters & slot_bit == 0;
@@ -165,7 +188,7 @@ impl Machine for Join {
 
     fn resume(&mut self, input: Input) -> Step<Key, Self::Output> {
         match (input, self.joining.take()) {
-            (Input::Start, None) => match self.snapshot.take() {
+            (Input::Start, None) => match self.snapshot.take().filter(|snapshot| snapshot.set == self.set) {
                 Some(snapshot) => self.look(snapshot.value.as_deref(), snapshot.version),
                 None => Step::Get(Key::Set(self.set)),
             },

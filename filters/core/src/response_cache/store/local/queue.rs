@@ -24,6 +24,11 @@ impl Queue {
         self.names.remove(&number);
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
     /// The copy that goes; it leaves the queue. `was_used` says whether one was used since it was last asked; `None`: it
     /// is not there.
     pub(super) fn victim(

@@ -45,7 +45,7 @@ impl Hits {
     }
 
     /// The next set that is to be told something, round and round, so that every set's turn comes.
-    pub fn next(&mut self) -> Option<(u32, Vec<Hit>)> {
+    pub fn next_set(&mut self) -> Option<(u32, Vec<Hit>)> {
         let after = self.by_set.range(self.told_last.saturating_add(1)..).next();
         let set = after.or_else(|| self.by_set.iter().next()).map(|(set, _)| *set)?;
         self.told_last = set;
@@ -71,10 +71,10 @@ mod tests {
         for (set, stamp, millis) in [(2, 1, 5), (1, 7, 1), (2, 1, 4), (2, 3, 9)] {
             hits.add(set, stamp, at(millis));
         }
-        assert_eq!(hits.next(), Some((1, vec![Hit { stamp: 7, count: 1, at: at(1) }])));
+        assert_eq!(hits.next_set(), Some((1, vec![Hit { stamp: 7, count: 1, at: at(1) }])));
         let second = vec![Hit { stamp: 1, count: 2, at: at(5) }, Hit { stamp: 3, count: 1, at: at(9) }];
-        assert_eq!(hits.next(), Some((2, second)));
-        assert_eq!((hits.next(), hits.is_empty(), hits.entries), (None, true, 0));
+        assert_eq!(hits.next_set(), Some((2, second)));
+        assert_eq!((hits.next_set(), hits.is_empty(), hits.entries), (None, true, 0));
     }
 
     #[test]
@@ -82,10 +82,10 @@ mod tests {
         let mut hits = Hits::default();
         hits.add(1, 1, MonoTime::ZERO);
         hits.add(2, 1, MonoTime::ZERO);
-        assert_eq!(hits.next().map(|(set, _)| set), Some(1));
+        assert_eq!(hits.next_set().map(|(set, _)| set), Some(1));
         hits.add(1, 1, MonoTime::ZERO);
-        assert_eq!(hits.next().map(|(set, _)| set), Some(2));
-        assert_eq!(hits.next().map(|(set, _)| set), Some(1));
+        assert_eq!(hits.next_set().map(|(set, _)| set), Some(2));
+        assert_eq!(hits.next_set().map(|(set, _)| set), Some(1));
     }
 
     #[test]

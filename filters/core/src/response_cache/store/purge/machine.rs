@@ -66,6 +66,31 @@ enum State {
     Emptying(Emptying),
 }
 
+/// What becomes of an entry.
+#[derive(Clone, Copy, Debug)]
+struct Fate {
+    goes: bool,
+    becomes_stale: bool,
+}
+
+impl Fate {
+    fn of_key(entry: &Entry<'_>, key: Fingerprint, soft: bool) -> Self {
+        let covered = entry.key == key;
+        Self { goes: covered && !soft, becomes_stale: covered && soft }
+    }
+
+    /// `since`: the purges that have not passed its set; `None`: they are not all known, so it goes.
+    fn of_walk(entry: &Entry<'_>, since: Option<&[(Item, bool)]>) -> Self {
+        let Some(since) = since else { return Self { goes: true, becomes_stale: false } };
+        let mut fate = Self { goes: false, becomes_stale: false };
+        for (_, soft) in since.iter().filter(|(item, _)| item.covers(entry)) {
+            fate.goes |= !soft;
+            fate.becomes_stale |= soft;
+        }
+        fate
+    }
+}
+
 impl Purge {
     /// Purges `target`; `soft`: what it covers becomes stale and stays.
     pub fn new(shape: Shape, target: Target, soft: bool, now: MonoTime) -> Self {
@@ -113,35 +138,28 @@ impl Purge {
     fn change(&mut self, value: Option<&[u8]>, version: Version) -> Step<Key, Result<Purged, Unfinished>> {
         let mut index = Index::read(value, self.now);
         let (mut done, mut emptied) = (Purged::default(), Vec::new());
-        // Of each entry: whether it goes, and whether it becomes stale.
-        let verdict: Box<dyn Fn(&Entry<'_>) -> (bool, bool)> = match &self.what {
-            What::Key(key) => {
-                index.remember_purged(*key);
-                let (key, soft) = (*key, self.soft);
-                Box::new(move |entry| (entry.key == key && !soft, entry.key == key && soft))
-            }
-            What::Walk(purges) => {
-                let since = purges.since(index.walked);
-                index.walked = index.walked.max(purges.last);
-                Box::new(move |entry| match since {
-                    None => (true, false),
-                    Some(since) => {
-                        let covering = || since.iter().filter(|(item, _)| item.covers(entry));
-                        (covering().any(|(_, soft)| !soft), covering().any(|(_, soft)| *soft))
-                    }
-                })
-            }
+        let walked = index.walked;
+        match &self.what {
+            What::Key(key) => index.remember_purged(*key),
+            What::Walk(purges) => index.walked = walked.max(purges.last),
             What::Items(_) => return Step::Done(Err(Unfinished::Failed)),
+        }
+        let since = match &self.what {
+            What::Walk(purges) => purges.since(walked),
+            _ => None,
         };
         index.entries.retain_mut(|entry| {
-            let (goes, becomes_stale) = verdict(entry);
-            if goes {
+            let fate = match &self.what {
+                What::Key(key) => Fate::of_key(entry, *key, self.soft),
+                _ => Fate::of_walk(entry, since),
+            };
+            if fate.goes {
                 done.freed = done.freed.saturating_add(u64::from(entry.size));
                 emptied.push((entry.slot, entry.stamp));
             }
-            done.entries += u64::from(goes || becomes_stale);
-            entry.is_stale |= becomes_stale;
-            !goes
+            done.entries += u64::from(fate.goes || fate.becomes_stale);
+            entry.is_stale |= fate.becomes_stale;
+            !fate.goes
         });
         let value = index.encode();
         self.state = State::Swapping { done, emptied };

@@ -36,10 +36,9 @@ impl Going {
 }
 
 impl Plan {
-    /// Puts the answer into the set that `value` holds. `purges`: the recent ones, where the set knows of others than
+    /// Puts the answer into the set. `purges`: the recent ones, where the set knows of others than
     /// the ticket.
-    pub(super) fn make(put: &Put, value: Option<&[u8]>, purges: Option<&Purges>) -> Result<Self, NotStored> {
-        let mut index = Index::read(value, put.now);
+    pub(super) fn make(put: &Put, mut index: Index<'_>, purges: Option<&Purges>) -> Result<Self, NotStored> {
         let stamp = index.sequence.saturating_add(1);
         let mut entry = Entry::new(put.key, stamp, 0, put.dead_at, put.now, &put.tail);
         entry.size = u32::try_from(put.charge()).unwrap_or(u32::MAX);
