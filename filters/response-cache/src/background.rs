@@ -92,13 +92,10 @@ impl ResponseCache {
         let wanted = &fetching.asked.wanted;
         let material = [&wanted.primary[..], b"\0background", &wanted.target.overrides].concat();
         let flight = secret.fingerprint("flight", &material);
-        let mut join = Join::new(
-            self.storage.shape,
-            (wanted.key, flight),
-            (me, cx.view().clone()),
-            cx.host.now(),
-            WITHIN,
-        );
+        let now = cx.host.now();
+        let Some(found) = self.storage.read_index(wanted, now, cx) else { return false };
+        let (keys, me) = ((wanted.key, flight), (me, cx.view().clone()));
+        let mut join = Join::new(self.storage.shape, keys, found, me, now, WITHIN);
         match cx.run(&mut join) {
             Ok((Joined::Lead(leadership), ticket)) => {
                 self.flights.lead(leadership);
@@ -114,7 +111,7 @@ impl ResponseCache {
                 fetching.lead.ticket = ticket;
                 true
             }
-            Ok((Joined::Follow(_) | Joined::Failed { .. }, _)) | Err(_) => false,
+            Ok((Joined::Follow(_) | Joined::Failed { .. } | Joined::LookAgain, _)) | Err(_) => false,
         }
     }
 
@@ -204,6 +201,7 @@ impl ResponseCache {
                 is_no_store: false,
                 has_body: false,
                 has_begun: false,
+                looks: 0,
                 request: CapturedRequest::new(headers, true),
                 wanted,
             };

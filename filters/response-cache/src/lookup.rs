@@ -15,6 +15,9 @@ use ballast_core::response_cache::store::{Join, Joined, Parked, Waiter};
 use ballast_core::time::MonoTime;
 use ballast_host::{Cx, Half, Host, Map, Next, Reply};
 
+/// How often a request looks again because something was stored while it was about to wait.
+const MOST_LOOKS: u8 = 3;
+
 /// What is done with a request.
 pub(crate) enum Verdict {
     /// It is answered.
@@ -52,7 +55,7 @@ impl ResponseCache {
         let Some(policy) = self.policies.get(asked.rule) else { return untouched() };
         let request = Request::read(fields, asked.has_body, policy.honours_request_directives);
         let looked = if asked.is_bypass {
-            self.storage.find_ticket(&asked.wanted, now.mono, cx)
+            Some(Looked::default())
         } else {
             self.storage.find(&asked.wanted, fields, now.mono, cx)
         };
@@ -66,7 +69,6 @@ impl ResponseCache {
             };
         };
         if asked.is_bypass {
-            self.count_miss(&asked, OPERATOR, cx);
             let fetch = Fetch::plain(Forward::Bypass(Bypass::Body), !asked.is_no_store);
             drop(lines);
             return self.forward(asked, fetch, looked, None, cx);
@@ -98,7 +100,6 @@ impl ResponseCache {
             }
             Lookup::Unavailable => untouched(),
             Lookup::Fetch(fetch) => {
-                self.count_miss(&asked, fetch.why.as_str(), cx);
                 let may_wait = fetch.may_store
                     && !asked.is_no_store
                     && asked.is_enforced
@@ -143,16 +144,23 @@ impl ResponseCache {
     /// Sends a request on, as a leader, alone, or once another's answer is there. `wait`: it may wait for one.
     fn forward<H: Host>(
         &mut self,
-        asked: Box<Asked>,
+        mut asked: Box<Asked>,
         fetch: Fetch,
         looked: Looked,
         wait: Option<After>,
         cx: &mut Cx<'_, H>,
     ) -> Verdict {
-        let Looked { kept, latest, ticket, snapshot, .. } = looked;
-        let mut lead = Lead { leadership: None, ticket };
+        let Looked { kept, latest, found, .. } = looked;
+        let may_store = fetch.may_store && !asked.is_no_store;
+        let found = match found {
+            None if may_store => self.storage.read_index(&asked.wanted, cx.host.now(), cx),
+            found => found,
+        };
+        let mut lead =
+            Lead { leadership: None, ticket: found.as_ref().map(|found| found.ticket).unwrap_or_default() };
         let max_wait = self.config.rules.get(asked.rule).and_then(|rule| rule.max_wait);
-        if let (Some(after), Some(max_wait)) = (wait, max_wait)
+        if let (Some(after), Some(max_wait), Some(found)) =
+            (wait.filter(|_| asked.looks < MOST_LOOKS), max_wait, found)
             && let (Some(me), Some(secret)) = (cx.member(), cx.secret())
         {
             let now = cx.host.now();
@@ -167,18 +175,10 @@ impl ResponseCache {
             if after == After::Arrival && self.flights.follow_known(wanted, me, parked, now) {
                 return self.wait(asked, parked, None, cx);
             }
-            let mut join = Join::new(
-                self.storage.shape,
-                (asked.wanted.key, wanted),
-                (me, cx.view().clone()),
-                now,
-                max_wait,
-            );
+            let keys = (asked.wanted.key, wanted);
+            let mut join = Join::new(self.storage.shape, keys, found, (me, cx.view().clone()), now, max_wait);
             if let After::Flight { waiter: Some(waiter), seems_dead, .. } = after {
                 join = join.after(&waiter, seems_dead);
-            }
-            if let Some(snapshot) = snapshot {
-                join = join.from_snapshot(snapshot);
             }
             match cx.run(&mut join) {
                 Ok((Joined::Lead(leadership), ticket)) => {
@@ -191,9 +191,15 @@ impl ResponseCache {
                 }
                 Ok((Joined::Failed { status }, _)) => return self.failed(&asked, kept.as_ref(), status, cx),
                 Ok((Joined::Alone(_), ticket)) => lead.ticket = ticket,
+                Ok((Joined::LookAgain, _)) => {
+                    asked.looks += 1;
+                    return self.decide(asked, after, cx);
+                }
                 Err(_) => self.storage.metrics.errors.add(cx.host, 1),
             }
         }
+        let reason = if asked.is_bypass { OPERATOR } else { fetch.why.as_str() };
+        self.count(&asked, |metrics| metrics.miss(cx.host, reason));
         let changes = asked.is_enforced.then(|| fetch.clone());
         let fetching = Fetching { asked, fetch, sent: cx.host.now(), kept, lead };
         Verdict::Forward(Stream::Fetching(Box::new(fetching)), changes)
@@ -231,10 +237,6 @@ impl ResponseCache {
     fn only_if_cached<H: Host>(&self, asked: &Asked, cx: &Cx<'_, H>) -> Reply {
         self.count(asked, |metrics| metrics.miss(cx.host, Forward::Request.as_str()));
         say::unavailable(504, "only_if_cached")
-    }
-
-    fn count_miss<H: Host>(&self, asked: &Asked, reason: &str, cx: &Cx<'_, H>) {
-        self.count(asked, |metrics| metrics.miss(cx.host, reason));
     }
 }
 

@@ -53,6 +53,7 @@ impl ResponseCache {
             is_no_store,
             has_body: !end,
             has_begun: false,
+            looks: 0,
             wanted: Wanted::new(target, &secret),
             request: CapturedRequest::new(headers, end),
         });

@@ -183,7 +183,7 @@ impl ResponseCache {
             if status == 304 && fetching.fetch.is_validating() {
                 return match on_not_modified(&exchange, stored_fields, &head.stored, policy) {
                     Validated::Freshened(plan) => {
-                        let new = self.new_answer(asked, plan, head.length, cx);
+                        let new = self.new_answer(asked, *plan, head.length, cx);
                         let Some(new) = new else { return Judged::Mismatch };
                         match rendered(&request, &new.head, body, Served::Validated, now, cx) {
                             Some((rendered, serve)) => Judged::Instead(rendered, serve, Some(Box::new(new))),

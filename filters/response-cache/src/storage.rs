@@ -7,8 +7,8 @@ use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::key::{Target, variant_of, vary_of};
 use ballast_core::response_cache::rules::{Fields, Vary};
 use ballast_core::response_cache::store::{
-    Candidate, Eviction, Find, Hits, Key, Leadership, Load, Loaded, Local, New, NotStored, Object, Purge,
-    Put, Reclaim, SHARDS, Shape, Snapshot, Stored, Target as Purged, Ticket, Touch, Touching, shard_of,
+    Candidate, Eviction, Find, Found, Hits, Key, Leadership, Load, Loaded, Local, New, NotStored, Object,
+    Purge, Put, Reclaim, SHARDS, Shape, Stored, Target as Purged, Touch, Touching, shard_of,
 };
 use ballast_core::slots::{Fingerprint, Secret};
 use ballast_core::time::MonoTime;
@@ -49,10 +49,8 @@ pub(crate) struct Looked {
     pub(crate) has_others: bool,
     /// What the request has where the latest answer varies.
     pub(crate) latest: Vec<u8>,
-    /// What is known of purges: for what is fetched from now on.
-    pub(crate) ticket: Ticket,
     /// The index as it was read, if it was.
-    pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) found: Option<Found>,
 }
 
 /// What a request is for, hashed.
@@ -123,25 +121,19 @@ impl Storage {
             self.hits.add(candidate.set, candidate.stamp, now);
             Some(Kept { object, is_stale: candidate.is_stale })
         });
+        let latest = choice.latest;
         self.local.tidy(wanted.key);
-        Some(Looked {
-            kept,
-            has_others: !found.candidates.is_empty(),
-            latest: choice.latest,
-            ticket: found.ticket,
-            snapshot: Some(found.snapshot),
-        })
+        Some(Looked { kept, has_others: !found.candidates.is_empty(), latest, found: Some(found) })
     }
 
-    /// What is known of purges, for what is fetched past the store.
-    pub(crate) fn find_ticket<H: Host>(
-        &mut self,
+    /// The index as it is now, for what is fetched.
+    pub(crate) fn read_index<H: Host>(
+        &self,
         wanted: &Wanted,
         now: MonoTime,
         cx: &mut Cx<'_, H>,
-    ) -> Option<Looked> {
-        let found = cx.run(&mut Find::new(self.shape, wanted.key, now)).ok()?;
-        Some(Looked { ticket: found.ticket, ..Looked::default() })
+    ) -> Option<Found> {
+        cx.run(&mut Find::new(self.shape, wanted.key, now)).ok()
     }
 
     fn load<H: Host>(
@@ -269,7 +261,7 @@ impl Storage {
     /// Tells the sets which of their entries were used.
     pub(crate) fn flush<H: Host>(&mut self, now: MonoTime, cx: &mut Cx<'_, H>) {
         for _ in 0..MOST_TOLD {
-            let Some((set, hits)) = self.hits.next() else { return };
+            let Some((set, hits)) = self.hits.next_set() else { return };
             // What cannot be told makes the next eviction a little less wise.
             let _ = cx
                 .run(&mut Touch::new(Key::Set(set), Touching { eviction: self.shape.eviction(), hits, now }));

@@ -51,6 +51,8 @@ pub struct Asked {
     pub(crate) has_body: bool,
     /// Whether anything of its body has come.
     pub(crate) has_begun: bool,
+    /// How often something was stored while it was about to wait.
+    pub(crate) looks: u8,
     pub(crate) request: CapturedRequest,
     pub(crate) wanted: Wanted,
 }

@@ -66,7 +66,9 @@ pub fn render(head: &Head<'_>, body: &[u8], serve: &Serve, boundary: &str) -> Op
             }
         },
     };
-    rendered.lines.push(("age".to_owned(), itoa::Buffer::new().format(serve.age_seconds).as_bytes().to_vec()));
+    rendered
+        .lines
+        .push(("age".to_owned(), itoa::Buffer::new().format(serve.age_seconds).as_bytes().to_vec()));
     Some(rendered)
 }
 

@@ -86,16 +86,17 @@ struct Shipped {
     configuration: &'static str,
 }
 
-const SHIPPED: [Shipped; 2] = [Shipped {
-    name: "rate-limit",
-    callbacks: &[
-        "proxy_on_queue_ready",
-        "proxy_on_request_headers",
-        "proxy_on_response_headers",
-        "proxy_on_tick",
-    ],
-    most_bytes: 700 * KIB,
-    configuration: r#"{
+const SHIPPED: [Shipped; 2] = [
+    Shipped {
+        name: "rate-limit",
+        callbacks: &[
+            "proxy_on_queue_ready",
+            "proxy_on_request_headers",
+            "proxy_on_response_headers",
+            "proxy_on_tick",
+        ],
+        most_bytes: 700 * KIB,
+        configuration: r#"{
         "mode": "enforce", "headers": "draft-11", "status": 429, "retry_after_jitter": "10%", "namespace": "ns",
         "exempt": [{"path": {"exact": "/healthz"}}, {"headers": [{"name": "x-probe", "present": true}]}],
         "limits": [
@@ -112,20 +113,21 @@ const SHIPPED: [Shipped; 2] = [Shipped {
         ],
         "response": {"headers": {"x-more": "1"}, "body": "slow down"}, "on_error": "deny"
     }"#,
-}, Shipped {
-    name: "response-cache",
-    callbacks: &[
-        "proxy_on_http_call_response",
-        "proxy_on_queue_ready",
-        "proxy_on_request_body",
-        "proxy_on_request_headers",
-        "proxy_on_response_body",
-        "proxy_on_response_headers",
-        "proxy_on_response_trailers",
-        "proxy_on_tick",
-    ],
-    most_bytes: 1_000 * KIB,
-    configuration: r#"{
+    },
+    Shipped {
+        name: "response-cache",
+        callbacks: &[
+            "proxy_on_http_call_response",
+            "proxy_on_queue_ready",
+            "proxy_on_request_body",
+            "proxy_on_request_headers",
+            "proxy_on_response_body",
+            "proxy_on_response_headers",
+            "proxy_on_response_trailers",
+            "proxy_on_tick",
+        ],
+        most_bytes: 1_000 * KIB,
+        configuration: r#"{
         "mode": "enforce", "namespace": "ns", "on_error": "allow", "cache_status": "debug",
         "store": {"max_bytes": "64MiB", "max_entries": 8192, "max_object": "1MiB", "eviction": "sieve",
                   "local": {"max_bytes": "4MiB"},
@@ -144,7 +146,8 @@ const SHIPPED: [Shipped; 2] = [Shipped {
         "purge": {"method": "PURGE", "allow": ["127.0.0.1/32"], "token_env": "BALLAST_PURGE_TOKEN"},
         "warm": {"urls": ["/api/popular"], "host": "shop.example", "cluster": "web", "concurrency": 4}
     }"#,
-}];
+    },
+];
 
 impl Shipped {
     fn bytes(&self) -> Vec<u8> {
