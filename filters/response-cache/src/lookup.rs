@@ -54,6 +54,10 @@ impl ResponseCache {
         let fields = Fields::new(&lines);
         let Some(policy) = self.policies.get(asked.rule) else { return untouched() };
         let request = Request::read(fields, asked.has_body, policy.honours_request_directives);
+        if request.bypass.is_some() {
+            // gRPC, upgrades and what else the cache cannot answer for is not touched at all.
+            return untouched();
+        }
         let looked = if asked.is_bypass {
             Some(Looked::default())
         } else {

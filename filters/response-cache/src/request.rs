@@ -35,11 +35,14 @@ impl ResponseCache {
         let headers = view.into_headers();
         let lines: Vec<Line<'_>> = headers.iter().collect();
         let fields = Fields::new(&lines);
-        let request = Request::read(fields, !end, false);
-        let is_question = request.method == b"POST" && rule.methods.post;
-        let is_changing = !is_question && !matches!(request.method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE");
-        let is_asking = is_question || request.is_get() || request.is_head();
-        if request.bypass.is_some() && !is_changing || !is_asking && !is_changing {
+        let method = fields.get(":method").unwrap_or_default();
+        let is_question = method == b"POST" && rule.methods.post;
+        let is_changing =
+            !is_question && !matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"CONNECT");
+        let is_asking = is_question || matches!(method, b"GET" | b"HEAD");
+        // Bodies of gRPC and of upgrades are not held, not even for a look.
+        let is_untouched = is_question && Request::read(fields, !end, false).bypass.is_some();
+        if !is_asking && !is_changing || is_untouched {
             return Flow::Continue;
         }
         // The store does not answer: nothing can be asked of it, and nothing is in it.

@@ -20,6 +20,7 @@
 use crate::key::source_address;
 use crate::matching::Request;
 use crate::response_cache::config;
+use crate::response_cache::rules::strings;
 use subtle::ConstantTimeEq;
 
 /// The most tags or groups that one request can name.
@@ -106,7 +107,9 @@ fn target(request: &impl Request) -> Option<Target> {
         };
         request.header(name).map(|value| bounded(names(&value)).map(Target::Tags))
     };
-    let groups = request.header("cache-groups").map(|value| bounded(strings(&value)?).map(Target::Groups));
+    let groups = request.header("cache-groups").map(|value| {
+        bounded(strings(&value)?.into_iter().map(String::into_bytes).collect()).map(Target::Groups)
+    });
     let candidates = [
         by_kind.map(Some),
         tags("surrogate-key", |byte| *byte == b' ' || *byte == b','),
@@ -120,12 +123,6 @@ fn target(request: &impl Request) -> Option<Target> {
 
 fn bounded(names: Vec<Vec<u8>>) -> Option<Vec<Vec<u8>>> {
     (!names.is_empty() && names.len() <= MOST_NAMES).then_some(names)
-}
-
-/// The members of a list of strings (RFC 9875, section 2).
-fn strings(value: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let member = |text: &[u8]| text.trim_ascii().strip_prefix(b"\"")?.strip_suffix(b"\"").map(<[u8]>::to_vec);
-    value.split(|byte| *byte == b',').map(member).collect()
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ pub use stale::{Failure, StaleTerms, on_failure};
 pub use storable::Refused;
 pub use stored::Stored;
 pub use strip::{stored_fields, updated_fields};
+pub(in crate::response_cache) use structured::strings;
 pub use tags::Tags;
 pub use vary::Vary;
 

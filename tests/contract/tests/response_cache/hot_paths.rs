@@ -133,11 +133,6 @@ impl Path {
             (0..*count).for_each(|_| _ = cost(&workers, worker, "/", self.control));
         }
         let (cost, is_hit) = cost(&workers, 0, "/", self.control);
-        let mut functions: Vec<_> = cost.functions.iter().collect();
-        functions.sort_by_key(|(_, instructions)| std::cmp::Reverse(**instructions));
-        for (function, instructions) in functions.iter().take(28) {
-            println!("{}: {function} {instructions}", self.name);
-        }
         assert_eq!(is_hit, self.is_hit, "{}", self.name);
         cost
     }

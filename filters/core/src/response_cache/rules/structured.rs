@@ -27,7 +27,7 @@ pub(super) fn dictionary(value: &[u8]) -> Option<Vec<(String, Value)>> {
 }
 
 /// The members of a list of strings. `None`: it is none.
-pub(super) fn strings(value: &[u8]) -> Option<Vec<String>> {
+pub(in crate::response_cache) fn strings(value: &[u8]) -> Option<Vec<String>> {
     let Members(members) = Parser::new(value).parse_list_with_visitor(Members::default()).ok()?;
     if members.len() > MOST_MEMBERS {
         return None;
