@@ -15,6 +15,7 @@
 mod again;
 mod background;
 mod coalescing;
+mod collecting;
 mod lookup;
 mod metrics;
 mod purging;

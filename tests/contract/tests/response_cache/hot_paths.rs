@@ -42,7 +42,7 @@ const PATHS: [Path; 4] = [
             ("proxy_increment_metric", 1),
             ("proxy_send_local_response", 1),
         ],
-        instructions: 30_375,
+        instructions: 27_477,
     },
     Path {
         name: "a hit of the shared level",
@@ -58,7 +58,7 @@ const PATHS: [Path; 4] = [
             ("proxy_increment_metric", 1),
             ("proxy_send_local_response", 1),
         ],
-        instructions: 40_276,
+        instructions: 35_831,
     },
     Path {
         name: "a miss that is known not to be storable",
@@ -73,7 +73,7 @@ const PATHS: [Path; 4] = [
             ("proxy_get_shared_data", 1),
             ("proxy_increment_metric", 2),
         ],
-        instructions: 36_988,
+        instructions: 30_724,
     },
     Path {
         name: "a miss that is stored",
@@ -90,7 +90,7 @@ const PATHS: [Path; 4] = [
             ("proxy_increment_metric", 3),
             ("proxy_set_shared_data", 3),
         ],
-        instructions: 73_516,
+        instructions: 68_577,
     },
 ];
 
