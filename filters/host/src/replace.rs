@@ -74,10 +74,10 @@ impl Replacement {
     /// A piece of the held answer's body has come.
     pub fn on_body(&mut self, host: &impl Host, size: usize) -> Flow {
         let body = core::mem::take(&mut self.body);
-        if size > 0 || !body.is_empty() {
-            if let Err(error) = host.set_buffer(Buffer::ResponseBody, 0, size, &body) {
-                host.log(LogLevel::Error, &format!("a held answer's body cannot be replaced: {error}"));
-            }
+        if (size > 0 || !body.is_empty())
+            && let Err(error) = host.set_buffer(Buffer::ResponseBody, 0, size, &body)
+        {
+            host.log(LogLevel::Error, &format!("a held answer's body cannot be replaced: {error}"));
         }
         Flow::Continue
     }

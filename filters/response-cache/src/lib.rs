@@ -179,10 +179,8 @@ impl Filter for ResponseCache {
             Stream::Fetching(mut fetching) | Stream::AskedAgain(mut fetching) => {
                 self.end_flight(&mut fetching.lead, Outcome::Released, cx)
             }
-            Stream::Collecting(mut collecting) => {
-                if !collecting.is_given_up {
-                    self.give_up(&mut collecting, INCOMPLETE, cx);
-                }
+            Stream::Collecting(mut collecting) if !collecting.is_given_up => {
+                self.give_up(&mut collecting, INCOMPLETE, cx);
             }
             Stream::Waiting(waiting) => _ = self.waits_no_more(waiting.number),
             _ => {}

@@ -103,7 +103,7 @@ impl ResponseCache {
                 Flow::Continue
             }
             Judged::Pass(new, refused) => {
-                self.pass(fetching, new, refused, response, status, stream, cx, end)
+                self.pass(*fetching, new, refused, response, status, stream, cx, end)
             }
         }
     }
@@ -112,7 +112,7 @@ impl ResponseCache {
     #[expect(clippy::too_many_arguments, reason = "what there is to know of one answer")]
     fn pass<H: Host>(
         &mut self,
-        mut fetching: Box<Fetching>,
+        mut fetching: Fetching,
         new: Option<Box<NewAnswer>>,
         refused: Option<Refused>,
         response: Fields<'_>,
@@ -142,7 +142,7 @@ impl ResponseCache {
             self.store(&fetching.asked, *new, b"", &mut fetching.lead, cx);
             return Flow::Continue;
         }
-        let Fetching { asked, lead, kept, .. } = *fetching;
+        let Fetching { asked, lead, kept, .. } = fetching;
         // The client gets the part that it has asked for.
         let filling = kept.and_then(|kept| combinable(&kept, &new));
         let filling = filling.map(|filling| Filling { before: Vec::new(), after: Vec::new(), ..filling });

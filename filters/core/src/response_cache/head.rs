@@ -9,6 +9,9 @@ const VERSION: u8 = 1;
 /// The most field lines that are stored: what the proxy can send in one reply.
 pub const MOST_LINES: usize = 1_000;
 
+/// Name and value of a stored field line.
+pub type StoredLine<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
 /// What is known of an answer, its field lines, and what it varies by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head<'a> {
@@ -17,7 +20,7 @@ pub struct Head<'a> {
     /// The length of the whole body in bytes, of all parts together if it is in parts; as the client gets it.
     pub length: u64,
     /// Its field lines.
-    pub lines: Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)>,
+    pub lines: Vec<StoredLine<'a>>,
 }
 
 impl Head<'_> {

@@ -1,8 +1,7 @@
 //! What a client gets from the store.
 
-use super::head::Head;
+use super::head::{Head, StoredLine};
 use super::rules::{Answer, ByteRange, Serve, content_range_value, multipart};
-use std::borrow::Cow;
 
 /// An answer as it is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,9 +19,8 @@ pub struct Rendered {
 /// `boundary` separates several parts, and must not occur in the body: it is to be random. `None`: the stored body does
 /// not hold what it should.
 pub fn render(head: &Head<'_>, body: &[u8], serve: &Serve, boundary: &str) -> Option<Rendered> {
-    let line = |(name, value): &(Cow<'_, [u8]>, Cow<'_, [u8]>)| {
-        Some((core::str::from_utf8(name).ok()?.to_owned(), value.to_vec()))
-    };
+    let line =
+        |(name, value): &StoredLine<'_>| Some((core::str::from_utf8(name).ok()?.to_owned(), value.to_vec()));
     let lines = |keep: fn(&[u8]) -> bool| {
         let kept = head.lines.iter().filter(|(name, _)| keep(name));
         kept.map(line).collect::<Option<Vec<_>>>()
