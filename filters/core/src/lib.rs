@@ -36,6 +36,7 @@ pub mod protocol;
 pub mod random;
 pub mod rate_limit;
 pub mod resend;
+pub mod response_cache;
 pub mod retry_policy;
 pub mod rewrite;
 pub mod slots;

@@ -13,6 +13,7 @@
 
 use crate::key::source_address;
 use crate::matching::{HeaderName, Needs, Property, Request};
+use core::net::IpAddr;
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -39,7 +40,14 @@ pub struct Trust {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String"))]
 #[serde(try_from = "String")]
-struct Network(IpNet);
+pub(crate) struct Network(IpNet);
+
+impl Network {
+    /// Whether an address is one of it.
+    pub(crate) fn contains(&self, address: &IpAddr) -> bool {
+        self.0.contains(address)
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String"))]
@@ -72,7 +80,7 @@ impl Trust {
             return false;
         }
         source_address(request)
-            .is_some_and(|address| self.networks.iter().any(|Network(network)| network.contains(&address)))
+            .is_some_and(|address| self.networks.iter().any(|network| network.contains(&address)))
     }
 
     /// Notes what it can ask of a request.
@@ -126,7 +134,7 @@ impl TryFrom<String> for Network {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<core::net::IpAddr>().map(IpNet::from));
+        let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         parsed.ok().and_then(canonical).map(Self).ok_or_else(|| {
             format!("`{text}` is no network: write it like 10.0.0.0/8, with zeros after the prefix")
         })

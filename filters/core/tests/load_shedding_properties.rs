@@ -59,7 +59,6 @@ fn window() -> impl Strategy<Value = Window> {
             dropped: drop_share >= 0.05,
             drop_share,
             left: drop_share > 0.5,
-            mean: latency,
         },
     )
 }

@@ -240,7 +240,7 @@ pub(crate) fn foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, 
 }
 
 /// The ABI's encoding of a header map: a count, the sizes, then names and values, each ended by NUL.
-fn encode_pairs(pairs: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn encode_pairs(pairs: &[(&str, &[u8])]) -> Vec<u8> {
     let size =
         pairs.iter().map(|(name, value)| name.len() + value.len() + MAP_SIZES_BYTES + 2).sum::<usize>();
     let mut out = Vec::with_capacity(MAP_HEADER_BYTES + size);

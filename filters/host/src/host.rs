@@ -203,6 +203,8 @@ pub trait Host {
     fn wall_time(&self) -> WallTime;
     /// 64 random bits.
     fn random(&self) -> u64;
+    /// An environment variable of the VM, as the proxy's VM configuration names it.
+    fn environment(&self, name: &str) -> Option<Vec<u8>>;
     /// Writes a log line.
     fn log(&self, level: LogLevel, message: &str);
 
@@ -283,6 +285,11 @@ impl Headers {
     pub(crate) fn from_encoded(encoded: Vec<u8>) -> Self {
         let pairs = crate::abi::decode_pairs(&encoded);
         Self { encoded, pairs }
+    }
+
+    /// These headers, as for a request that the filter makes itself. Names are in lower case.
+    pub fn from_pairs(pairs: &[(&str, &[u8])]) -> Self {
+        Self::from_encoded(crate::abi::encode_pairs(pairs))
     }
 
     /// Name and value of each header, in order.

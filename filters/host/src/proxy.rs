@@ -32,6 +32,10 @@ impl Host for Proxy {
         getrandom::u64().unwrap_or(0)
     }
 
+    fn environment(&self, name: &str) -> Option<Vec<u8>> {
+        std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes)
+    }
+
     fn log(&self, level: LogLevel, message: &str) {
         abi::log(level as u32, message);
     }

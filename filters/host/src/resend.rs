@@ -86,6 +86,14 @@ impl CapturedRequest {
         matches!(self.body, Body::Whole(_))
     }
 
+    /// The whole body; `None`: not all of it was seen and kept.
+    pub fn body(&self) -> Option<&[u8]> {
+        match &self.body {
+            Body::Whole(body) => Some(body),
+            _ => None,
+        }
+    }
+
     /// Whether its body is longer than what is kept.
     pub fn is_too_long(&self) -> bool {
         matches!(self.body, Body::TooLong)

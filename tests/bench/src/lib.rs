@@ -18,9 +18,10 @@
     reason = "a benchmark fails loudly"
 )]
 
+pub mod cache;
 mod cpu;
 pub mod overload;
 mod variants;
 
 pub use cpu::{Sampled, cpu_nanos, median, resident_bytes};
-pub use variants::{Budget, HELD, Variant, bootstrap, limit_by_header, variants, yardsticks};
+pub use variants::{Budget, HELD, Variant, bootstrap, caches, limit_by_header, variants, yardsticks};

@@ -3,6 +3,7 @@
 mod circuit_breaker;
 mod load_shedding;
 mod rate_limit;
+mod response_cache;
 mod retry_policy;
 
 /// How much a variant may cost.
@@ -68,9 +69,15 @@ pub fn variants() -> Vec<(&'static str, Vec<Variant>)> {
     vec![
         ("load-shedding", load_shedding::variants()),
         ("rate-limit", rate_limit::variants()),
+        ("response-cache", response_cache::variants()),
         ("circuit-breaker", circuit_breaker::variants()),
         ("retry-policy", retry_policy::variants()),
     ]
+}
+
+/// Caches whose hits are compared, with Envoy's own in front.
+pub fn caches() -> Vec<(&'static str, String)> {
+    response_cache::caches()
 }
 
 /// A limit by the header `x-key`, for so many clients.

@@ -34,6 +34,7 @@ pub struct Workers {
     /// The plugin in each VM.
     pub roots: Vec<Root>,
     module: Module,
+    environment: Vec<(String, String)>,
 }
 
 impl Workers {
@@ -43,8 +44,24 @@ impl Workers {
     ///
     /// When the module does not load or refuses the configuration.
     pub fn start(module: &Module, count: usize, configuration: &str) -> Self {
-        let mut workers =
-            Self { host: Host::new(), vms: Vec::new(), roots: Vec::new(), module: module.clone() };
+        Self::start_in(module, count, configuration, &[])
+    }
+
+    /// Starts `count` workers whose VMs see these environment variables.
+    ///
+    /// # Panics
+    ///
+    /// When the module does not load or refuses the configuration.
+    pub fn start_in(
+        module: &Module,
+        count: usize,
+        configuration: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let (vms, roots, module) = (Vec::new(), Vec::new(), module.clone());
+        let mut workers = Self { host: Host::new(), vms, roots, module, environment };
         for _ in 0..count {
             let vm = workers.new_vm();
             let root = configure(&vm, configuration).unwrap_or_else(|refusal| panic!("{refusal}"));
@@ -57,7 +74,8 @@ impl Workers {
     }
 
     fn new_vm(&self) -> Vm {
-        let config = VmConfig { vm_id: VM_ID.to_owned(), ..VmConfig::default() };
+        let environment = self.environment.clone();
+        let config = VmConfig { vm_id: VM_ID.to_owned(), environment, ..VmConfig::default() };
         self.host.vm_with(&self.module, config).unwrap()
     }
 

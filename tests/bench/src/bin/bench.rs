@@ -8,7 +8,7 @@
 
 use anyhow::Result;
 use ballast_bench::{
-    Budget, HELD, Sampled, Variant, cpu_nanos, limit_by_header, resident_bytes, variants, yardsticks,
+    Budget, HELD, Sampled, Variant, caches, cpu_nanos, limit_by_header, resident_bytes, variants, yardsticks,
 };
 use ballast_harness::{Envoy, Load, Request};
 use ballast_upstream::{Answer, Upstream};
@@ -51,6 +51,9 @@ async fn main() -> Result<()> {
     }
     if wanted("rate-limit") && arguments.clients > 0 {
         clients(&arguments).await?;
+    }
+    if wanted("response-cache") && !hits(&arguments).await? {
+        over.push("a hit of the response cache");
     }
     anyhow::ensure!(over.is_empty(), "over the budget: {over:?}");
     Ok(())
@@ -135,6 +138,40 @@ async fn compare(arguments: &Arguments, own: Vec<Variant>) -> Result<Vec<&'stati
         );
     }
     Ok(over)
+}
+
+/// What a hit with a body of 1 KiB costs, against Envoy's own cache.
+async fn hits(arguments: &Arguments) -> Result<bool> {
+    const BUDGET: f64 = 1.25;
+    let upstream = Upstream::start();
+    upstream.script("/", Answer::ok().header("cache-control", "max-age=3600").body_bytes(1_024));
+    let mut envoys = Vec::new();
+    for (name, bootstrap) in caches() {
+        let builder = Envoy::builder().config(bootstrap).upstream(upstream.address());
+        let envoy = builder.concurrency(1).name(name).start().await?;
+        measure(&envoy, load(&envoy, false), 200, arguments.requests / 4).await?;
+        envoys.push((name, envoy, Sampled::default()));
+    }
+    let before = upstream.received();
+    for _ in 0..arguments.rounds {
+        for (_, envoy, samples) in &mut envoys {
+            samples.0.push(measure(envoy, load(envoy, false), 200, arguments.requests).await?);
+        }
+    }
+    anyhow::ensure!(upstream.received() == before, "not every request was a hit");
+    let own = envoys[0].2.median();
+    println!("\n| a hit, 1 KiB | CPU per request, us | against Envoy's cache | budget |");
+    println!("|---|---|---|---|");
+    for (name, _, samples) in &envoys {
+        println!(
+            "| {name} | {:.2} ± {:.2} | {:.2} | |",
+            samples.median(),
+            samples.spread(),
+            samples.median() / own
+        );
+    }
+    // What most hits are: those of the local level.
+    Ok(envoys[1].2.median() / own <= BUDGET)
 }
 
 /// What a decision costs with 1, 1,000 and many clients in the table, and what a client takes in memory.

@@ -32,6 +32,9 @@ fn via_upstream(stream: &Stream) {
     answer(stream, "200", &[]);
 }
 
+/// A way in which a request ends.
+type End = fn(&Stream);
+
 #[test]
 fn the_limit_falls_when_latency_rises_and_grows_when_all_of_it_is_used_without_a_queue() {
     let workers = start(2);
@@ -60,7 +63,7 @@ fn the_workers_find_one_limit_together() {
 
 #[test]
 fn drops_lower_the_limit_and_so_do_clients_that_give_up() {
-    let ends: [(&str, fn(&Stream)); 4] = [
+    let ends: [(&str, End); 4] = [
         ("503", |stream| answer(stream, "503", &[])),
         ("429", |stream| answer(stream, "429", &[])),
         ("time-out", |stream| {
@@ -82,7 +85,7 @@ fn drops_lower_the_limit_and_so_do_clients_that_give_up() {
 
 #[test]
 fn what_the_upstream_did_not_do_is_no_sample() {
-    let ends: [(&str, fn(&Stream)); 5] = [
+    let ends: [(&str, End); 5] = [
         ("a cached answer", |stream| {
             stream.set_property(&["response", "code_details"], "ballast_response_cache{hit}");
             stream.response_headers(&[(":status", "200")], true).unwrap();

@@ -17,9 +17,9 @@ fn who_waits_goes_on_in_order_as_others_end() {
     let streams = [0; 3].map(|_| workers.get(0, "/", &[]));
     assert_eq!(on(&streams.each_ref()), [true, false, false]);
     assert_eq!(gauge(&workers.host, "queued"), 2);
-    for served in 0..3 {
-        assert!(goes_on(&streams[served]));
-        answer(&streams[served], "200", &[]);
+    for stream in &streams {
+        assert!(goes_on(stream));
+        answer(stream, "200", &[]);
         workers.host.deliver_queues();
     }
     nothing_is_left(&workers);
@@ -99,7 +99,7 @@ fn a_full_queue_refuses_and_its_length_is_that_of_all_workers() {
     let streams = [0, 1, 0, 1].map(|worker| workers.get(worker, "/", &[]));
     assert_eq!(on(&streams.each_ref()), [true, false, false, false]);
     assert_eq!(reason(&streams[3]).as_deref(), Some("queue_full"));
-    assert_eq!(streams[2].paused().is_some(), true);
+    assert!(streams[2].paused().is_some());
     streams.iter().for_each(|stream| stream.finish().unwrap());
     nothing_is_left(&workers);
 }

@@ -3,6 +3,7 @@
 mod circuit_breaker;
 mod load_shedding;
 mod rate_limit;
+mod response_cache;
 mod retry_policy;
 
 const KIB: usize = 1024;

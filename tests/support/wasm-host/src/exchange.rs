@@ -93,6 +93,8 @@ pub(crate) struct Exchange {
     pub(crate) request: Direction,
     pub(crate) response: Direction,
     pub(crate) end_of_stream: bool,
+    /// `allow_on_headers_stop_iteration`: the body of a request whose headers are held is shown to the filter.
+    pub(crate) shows_held_bodies: bool,
     pub(crate) log_phase: bool,
     /// Whether an answer, upstream's or a filter's, is on its way to the client.
     pub(crate) response_started: bool,

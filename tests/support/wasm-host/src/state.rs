@@ -42,6 +42,8 @@ pub(crate) struct VmState {
     pub(crate) thread: u32,
     pub(crate) vm_id: String,
     pub(crate) vm_configuration: Vec<u8>,
+    /// `name=value` and NUL, one after the other.
+    pub(crate) environment: Vec<String>,
     pub(crate) memory: Option<Memory>,
     pub(crate) allocate: Option<TypedFunc<u32, u32>>,
     /// While the module starts, most host calls are forbidden.
@@ -71,6 +73,7 @@ impl VmState {
             thread,
             vm_id,
             vm_configuration,
+            environment: Vec::new(),
             memory: None,
             allocate: None,
             starting: true,

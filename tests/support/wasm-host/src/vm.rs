@@ -21,6 +21,8 @@ pub struct VmConfig {
     pub configuration: Vec<u8>,
     /// Whether it runs on the main thread, where no streams are.
     pub main_thread: bool,
+    /// The environment variables that the module sees.
+    pub environment: Vec<(String, String)>,
 }
 
 /// The VM has trapped: nothing of it runs any more.
@@ -53,7 +55,10 @@ impl Vm {
         module: &Module,
         config: VmConfig,
     ) -> Result<Self, LoadError> {
-        let state = VmState::new(host.clone(), thread, config.vm_id.clone(), config.configuration.clone());
+        let mut state =
+            VmState::new(host.clone(), thread, config.vm_id.clone(), config.configuration.clone());
+        state.environment =
+            config.environment.iter().map(|(name, value)| format!("{name}={value}\0")).collect();
         let machine = Machine::start(module, state)?;
         let inner = VmInner { host: host.clone(), thread, module: module.clone(), config, machine };
         let vm = Self(Rc::new(inner));

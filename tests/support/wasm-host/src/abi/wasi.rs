@@ -54,9 +54,24 @@ pub(super) fn link(linker: &mut Linker<VmState>) {
         fault(write(guest, bytes_at, &bytes))
     });
     wasi_function!(linker, "environ_sizes_get", |guest, count_at: u32, size_at: u32| {
-        fault(write_u32(guest, count_at, 0)).and_then(|()| fault(write_u32(guest, size_at, 0)))
+        let (count, size) = {
+            let texts = &guest.data().environment;
+            (texts.len(), texts.iter().map(String::len).sum::<usize>())
+        };
+        fault(write_u32(guest, count_at, length(count)))
+            .and_then(|()| fault(write_u32(guest, size_at, length(size))))
     });
-    wasi_function!(linker, "environ_get", |_guest, _pointers: u32, _texts: u32| Ok(()));
+    wasi_function!(linker, "environ_get", |guest, pointers: u32, texts: u32| {
+        let environment = guest.data().environment.clone();
+        let (mut pointer_at, mut text_at) = (pointers, texts);
+        for text in environment {
+            fault(write_u32(guest, pointer_at, text_at))?;
+            fault(write(guest, text_at, text.as_bytes()))?;
+            pointer_at += 4;
+            text_at += length(text.len());
+        }
+        Ok(())
+    });
     wasi_function!(linker, "args_sizes_get", |guest, count_at: u32, size_at: u32| {
         fault(write_u32(guest, count_at, 0)).and_then(|()| fault(write_u32(guest, size_at, 0)))
     });
@@ -125,4 +140,8 @@ fn gather(guest: &Guest<'_>, parts: u32, count: u32) -> Answer<Vec<u8>> {
 
 fn fault<T, E>(result: Result<T, E>) -> Result<T, i32> {
     result.map_err(|_| FAULT)
+}
+
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("fits a 32-bit memory")
 }

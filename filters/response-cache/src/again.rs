@@ -1,0 +1,73 @@
+//! Asking again, without conditions: what came was about something else than what is stored (RFC 9111, section 4.3.4).
+
+use crate::ResponseCache;
+use crate::response::{Judged, status_of};
+use crate::say;
+use crate::stream::{Fetching, Stream};
+use ballast_core::response_cache::rules::{Fetch, Fields, Line, stored_fields};
+use ballast_core::response_cache::store::Outcome;
+use ballast_host::{CallAnswer, Cx, Flow, Host, Next, Reply, route_cluster};
+use core::time::Duration;
+
+/// How long that may take.
+const WITHIN: Duration = Duration::from_secs(15);
+
+impl ResponseCache {
+    /// Holds the answer that came and asks for another.
+    pub(crate) fn ask_again<H: Host>(
+        &mut self,
+        mut fetching: Box<Fetching>,
+        stream: &mut Stream,
+        cx: &mut Cx<'_, H>,
+    ) -> Flow {
+        fetching.fetch = Fetch::plain(fetching.fetch.why, fetching.fetch.may_store);
+        fetching.kept = None;
+        let call =
+            route_cluster(cx.host).and_then(|cluster| fetching.asked.request.call(&cluster, None, WITHIN));
+        fetching.sent = cx.host.now();
+        match call.map(|call| cx.call_http(&call)) {
+            Some(Ok(_)) => {
+                *stream = Stream::AskedAgain(fetching);
+                Flow::Pause
+            }
+            _ => {
+                self.end_flight(&mut fetching.lead, Outcome::Released, cx);
+                Flow::Reply(Box::new(say::unavailable(502, "mismatch")))
+            }
+        }
+    }
+
+    /// The other answer is there.
+    pub(crate) fn asked_again<H: Host>(
+        &mut self,
+        mut fetching: Box<Fetching>,
+        answer: CallAnswer,
+        cx: &mut Cx<'_, H>,
+    ) -> Next {
+        let CallAnswer::Http { headers, body } = answer else { return Next::Stay };
+        let lines: Vec<Line<'_>> = headers.iter().collect();
+        let response = Fields::new(&lines);
+        let status = status_of(response);
+        if status == 0 {
+            self.end_flight(&mut fetching.lead, Outcome::Failed { status }, cx);
+            return Next::Reply(Box::new(say::unavailable(502, "mismatch")));
+        }
+        let mut is_stored = false;
+        match self.judge(&fetching, response, status, None, cx) {
+            Judged::Pass(Some(new), _) if body.len() <= self.most_body() => {
+                is_stored = true;
+                self.store(&fetching.asked, *new, &body, &mut fetching.lead, cx);
+            }
+            _ => self.end_flight(&mut fetching.lead, self.uncacheable(), cx),
+        }
+        let passed = stored_fields(&lines, &Default::default());
+        let text =
+            |(name, value): &Line<'_>| Some((core::str::from_utf8(name).ok()?.to_owned(), value.to_vec()));
+        let mut headers: Vec<_> =
+            passed.iter().filter_map(text).filter(|(name, _)| name != "content-length").collect();
+        let said = self.status_of_miss(&fetching.asked, fetching.fetch.why, status, is_stored);
+        headers.extend(said.map(|said| (say::CACHE_STATUS.to_owned(), said.into_bytes())));
+        let details = "ballast_response_cache{asked_again}".to_owned();
+        Next::Reply(Box::new(Reply { status, details, headers, body, grpc_status: None }))
+    }
+}

@@ -1,0 +1,287 @@
+//! What is done with a request: answered from the store, sent on, or held until another's answer is there.
+
+use crate::ResponseCache;
+use crate::metrics::{OPERATOR, SHADOW};
+use crate::say;
+use crate::storage::{Kept, Looked};
+use crate::stream::{Asked, Fetching, Lead, Stream, Waiting};
+use ballast_core::config::OnError;
+use ballast_core::response_cache::head::Head;
+use ballast_core::response_cache::reply::{Rendered, render};
+use ballast_core::response_cache::rules::{
+    Bypass, Candidate, Fetch, Fields, Forward, Lookup, Now, Request, Serve, Served, lookup,
+};
+use ballast_core::response_cache::store::{Join, Joined, Parked, Waiter};
+use ballast_core::time::MonoTime;
+use ballast_host::{Cx, Half, Host, Map, Next, Reply};
+
+/// How often a request looks again because something was stored while it was about to wait.
+const MOST_LOOKS: u8 = 3;
+
+/// What is done with a request.
+pub(crate) enum Verdict {
+    /// It is answered.
+    Reply(Box<Reply>),
+    /// It goes on as `Stream` says, with these headers changed.
+    Forward(Stream, Option<Fetch>),
+    /// It waits.
+    Wait(Box<Waiting>),
+}
+
+/// How a request comes to be decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// It has just come.
+    Arrival,
+    /// It has waited for a flight.
+    Flight {
+        /// Which.
+        waiter: Option<Waiter>,
+        /// Whether its leader seems dead.
+        seems_dead: bool,
+        /// When it has waited for long enough.
+        until: MonoTime,
+    },
+    /// It has waited for long enough.
+    TimeOut,
+}
+
+impl ResponseCache {
+    /// Decides about a request. Its stream is the one that the proxy acts on.
+    pub(crate) fn decide<H: Host>(&mut self, asked: Box<Asked>, after: After, cx: &mut Cx<'_, H>) -> Verdict {
+        let now = now(cx.host);
+        let lines = asked.lines();
+        let fields = Fields::new(&lines);
+        let Some(policy) = self.policies.get(asked.rule) else { return untouched() };
+        let request = Request::read(fields, asked.has_body, policy.honours_request_directives);
+        if request.bypass.is_some() {
+            // gRPC, upgrades and what else the cache cannot answer for is not touched at all.
+            return untouched();
+        }
+        let looked = if asked.is_bypass {
+            Some(Looked::default())
+        } else {
+            self.storage.find(&asked.wanted, fields, now.mono, cx)
+        };
+        let Some(looked) = looked else {
+            self.storage.metrics.errors.add(cx.host, 1);
+            return match self.config.on_error {
+                OnError::Deny if asked.is_enforced => {
+                    Verdict::Reply(Box::new(say::unavailable(503, "store")))
+                }
+                _ => untouched(),
+            };
+        };
+        if asked.is_bypass {
+            let fetch = Fetch::plain(Forward::Bypass(Bypass::Body), !asked.is_no_store);
+            drop(lines);
+            return self.forward(asked, fetch, looked, None, cx);
+        }
+        let head = looked.kept.as_ref().and_then(|kept| Head::decode(&kept.object.head));
+        let stored_lines = head.as_ref().map(Head::lines).unwrap_or_default();
+        let candidate = head.as_ref().zip(looked.kept.as_ref()).map(|(head, kept)| Candidate {
+            stored: &head.stored,
+            fields: Fields::new(&stored_lines),
+            length: head.whole_length(),
+            is_marked_stale: kept.is_stale,
+        });
+        match lookup(&request, candidate, looked.has_others, policy, now) {
+            Lookup::Serve(serve) => {
+                let collapsed = matches!(after, After::Flight { .. });
+                let body = looked.kept.as_ref().map(|kept| kept.object.body.as_slice()).unwrap_or_default();
+                let rendered =
+                    head.as_ref().and_then(|head| render(head, body, &serve, &Self::boundary(&serve, cx)));
+                let Some(rendered) = rendered else {
+                    self.storage.metrics.damaged.add(cx.host, 1);
+                    drop(lines);
+                    let fetch = Fetch::plain(Forward::UriMiss, true);
+                    return self.forward(asked, fetch, looked, None, cx);
+                };
+                self.serve(&asked, rendered, &serve, collapsed, looked.kept.as_ref(), cx)
+            }
+            Lookup::Unavailable if asked.is_enforced => {
+                Verdict::Reply(Box::new(self.only_if_cached(&asked, cx)))
+            }
+            Lookup::Unavailable => untouched(),
+            Lookup::Fetch(fetch) => {
+                let may_wait = fetch.may_store
+                    && !asked.is_no_store
+                    && asked.is_enforced
+                    && !request.is_conditional
+                    && after != After::TimeOut
+                    && matches!(fetch.why, Forward::UriMiss | Forward::VaryMiss | Forward::Stale);
+                drop(lines);
+                let wait = if may_wait { Some(after) } else { None };
+                self.forward(asked, fetch, looked, wait, cx)
+            }
+        }
+    }
+
+    fn serve<H: Host>(
+        &mut self,
+        asked: &Asked,
+        rendered: Rendered,
+        serve: &Serve,
+        collapsed: bool,
+        kept: Option<&Kept>,
+        cx: &mut Cx<'_, H>,
+    ) -> Verdict {
+        if !asked.is_enforced {
+            self.count(asked, |metrics| metrics.hit(cx.host, SHADOW));
+            return untouched();
+        }
+        self.count(asked, |metrics| {
+            metrics.hit(cx.host, serve.served.as_str());
+            if collapsed {
+                metrics.coalesced.add(cx.host, 1);
+            }
+        });
+        if serve.served == Served::StaleWhileRevalidate
+            && let Some(kept) = kept
+        {
+            self.revalidate(asked, kept, cx);
+        }
+        let status = self.status_of_hit(asked, serve, collapsed, None);
+        Verdict::Reply(Box::new(say::answer(rendered, status, serve.served.as_str())))
+    }
+
+    /// Sends a request on, as a leader, alone, or once another's answer is there. `wait`: it may wait for one.
+    fn forward<H: Host>(
+        &mut self,
+        mut asked: Box<Asked>,
+        fetch: Fetch,
+        looked: Looked,
+        wait: Option<After>,
+        cx: &mut Cx<'_, H>,
+    ) -> Verdict {
+        let Looked { kept, latest, found, .. } = looked;
+        let may_store = fetch.may_store && !asked.is_no_store;
+        let found = match found {
+            None if may_store => self.storage.read_index(&asked.wanted, cx.host.now(), cx),
+            found => found,
+        };
+        let mut lead =
+            Lead { leadership: None, ticket: found.as_ref().map(|found| found.ticket).unwrap_or_default() };
+        let max_wait = self.config.rules.get(asked.rule).and_then(|rule| rule.max_wait);
+        if let (Some(after), Some(max_wait), Some(found)) =
+            (wait.filter(|_| asked.looks < MOST_LOOKS), max_wait, found)
+            && let (Some(me), Some(secret)) = (cx.member(), cx.secret())
+        {
+            let now = cx.host.now();
+            let material = [&asked.wanted.primary[..], &asked.wanted.target.overrides, &latest].concat();
+            let wanted = secret.fingerprint("flight", &material);
+            let number = self.next_waiting();
+            let until = match after {
+                After::Flight { until, .. } => until,
+                After::Arrival | After::TimeOut => now.after(max_wait),
+            };
+            let parked = Parked { stream: number, until };
+            if after == After::Arrival && self.flights.follow_known(wanted, me, parked, now) {
+                return self.wait(asked, parked, None, cx);
+            }
+            let keys = (asked.wanted.key, wanted);
+            let mut join = Join::new(self.storage.shape, keys, found, (me, cx.view().clone()), now, max_wait);
+            if let After::Flight { waiter: Some(waiter), seems_dead, .. } = after {
+                join = join.after(&waiter, seems_dead);
+            }
+            match cx.run(&mut join) {
+                Ok((Joined::Lead(leadership), ticket)) => {
+                    self.flights.lead(leadership);
+                    lead = Lead { leadership: Some(leadership), ticket };
+                }
+                Ok((Joined::Follow(waiter), _)) => {
+                    self.flights.follow(waiter, parked, now);
+                    return self.wait(asked, parked, Some(waiter), cx);
+                }
+                Ok((Joined::Failed { status }, _)) => return self.failed(&asked, kept.as_ref(), status, cx),
+                Ok((Joined::Alone(_), ticket)) => lead.ticket = ticket,
+                Ok((Joined::LookAgain, _)) => {
+                    asked.looks += 1;
+                    return self.decide(asked, after, cx);
+                }
+                Err(_) => self.storage.metrics.errors.add(cx.host, 1),
+            }
+        }
+        let reason = if asked.is_bypass { OPERATOR } else { fetch.why.as_str() };
+        self.count(&asked, |metrics| metrics.miss(cx.host, reason));
+        let changes = asked.is_enforced.then(|| fetch.clone());
+        let fetching = Fetching { asked, fetch, sent: cx.host.now(), kept, lead };
+        Verdict::Forward(Stream::Fetching(Box::new(fetching)), changes)
+    }
+
+    fn wait<H: Host>(
+        &mut self,
+        asked: Box<Asked>,
+        parked: Parked,
+        waiter: Option<Waiter>,
+        cx: &mut Cx<'_, H>,
+    ) -> Verdict {
+        let Parked { stream: number, until } = parked;
+        if let Some(stream) = cx.stream() {
+            self.waiting.insert(number, stream);
+        }
+        Verdict::Wait(Box::new(Waiting { asked, number, waiter, until }))
+    }
+
+    /// Two have asked the upstream for what this request wants, and both were told that it fails.
+    fn failed<H: Host>(
+        &mut self,
+        asked: &Asked,
+        kept: Option<&Kept>,
+        status: u16,
+        cx: &mut Cx<'_, H>,
+    ) -> Verdict {
+        if let Some((rendered, serve)) = self.stand_in(asked, kept, say::failure(status), cx) {
+            return self.serve(asked, rendered, &serve, true, None, cx);
+        }
+        let status = if (500..=599).contains(&status) { status } else { 503 };
+        Verdict::Reply(Box::new(say::unavailable(status, "coalesced_failure")))
+    }
+
+    fn only_if_cached<H: Host>(&self, asked: &Asked, cx: &Cx<'_, H>) -> Reply {
+        self.count(asked, |metrics| metrics.miss(cx.host, Forward::Request.as_str()));
+        say::unavailable(504, "only_if_cached")
+    }
+}
+
+/// The two clocks.
+pub(crate) fn now(host: &impl Host) -> Now {
+    Now { mono: host.now(), wall: host.wall_time() }
+}
+
+fn untouched() -> Verdict {
+    Verdict::Forward(Stream::Untouched, None)
+}
+
+/// Changes the request that goes on: its own conditions take the place of the client's.
+pub(crate) fn change_request<H: Host>(fetch: &Fetch, cx: &Cx<'_, H>) {
+    let host = cx.host;
+    for name in fetch.remove {
+        // Removing is one cheap call, and none of them is there mostly.
+        let _ = host.remove_header(Map::RequestHeaders, name);
+    }
+    for (name, value) in &fetch.add {
+        let _ = host.set_header(Map::RequestHeaders, name, value);
+    }
+}
+
+/// What becomes of a held request.
+pub(crate) fn next_of<H: Host>(verdict: Verdict, stream: &mut Stream, cx: &Cx<'_, H>) -> Next {
+    match verdict {
+        Verdict::Reply(reply) => {
+            *stream = say::answered(&reply);
+            Next::Reply(reply)
+        }
+        Verdict::Forward(state, changes) => {
+            if let Some(fetch) = changes {
+                change_request(&fetch, cx);
+            }
+            *stream = state;
+            Next::Resume(Half::Request)
+        }
+        Verdict::Wait(waiting) => {
+            *stream = Stream::Waiting(waiting);
+            Next::Stay
+        }
+    }
+}

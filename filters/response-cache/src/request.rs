@@ -1,0 +1,168 @@
+//! What is done when a request comes.
+
+use crate::ResponseCache;
+use crate::lookup::{After, Verdict, change_request};
+use crate::response::status_of;
+use crate::say;
+use crate::storage::Wanted;
+use crate::stream::{Asked, Stream};
+use ballast_core::config::Mode;
+use ballast_core::response_cache::key::{Target, body_hash};
+use ballast_core::response_cache::rules::{Fields, Line, Request};
+use ballast_host::{CapturedRequest, Cx, Flow, Half, Host, HostRandom, LogLevel, Map, Next, RequestView};
+use core::time::Duration;
+use std::rc::Rc;
+
+/// The longest body that is part of a key.
+const MOST_KEY_BODY: usize = 64 << 10;
+/// Within this something of a body must come.
+const BODY_WITHIN: Duration = Duration::from_millis(500);
+/// After so many bodies in a row of which nothing came, it is the proxy that does not show them.
+const MOST_UNREAD: u32 = 3;
+
+impl ResponseCache {
+    pub(crate) fn on_request<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, end: bool) -> Flow {
+        let host = cx.host;
+        let plan = Rc::clone(&self.plan);
+        let view = RequestView::new(host, &plan);
+        if let Some(answer) = self.purge(&view, cx) {
+            return answer;
+        }
+        let Some((number, rule)) = self.config.rule_of(&view) else { return Flow::Continue };
+        let is_bypass = rule.bypass.iter().any(|condition| condition.applies(&view));
+        let is_no_store = rule.no_store.iter().any(|condition| condition.applies(&view));
+        let is_enforced = self.config.mode == Mode::Enforce && rule.is_enforced(&mut HostRandom(host));
+        let headers = view.into_headers();
+        let lines: Vec<Line<'_>> = headers.iter().collect();
+        let fields = Fields::new(&lines);
+        let method = fields.get(":method").unwrap_or_default();
+        let is_question = method == b"POST" && rule.methods.post;
+        let is_changing =
+            !is_question && !matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"CONNECT");
+        let is_asking = is_question || matches!(method, b"GET" | b"HEAD");
+        // Bodies of gRPC and of upgrades are not held, not even for a look.
+        let is_untouched = is_question && Request::read(fields, !end, false).bypass.is_some();
+        if !is_asking && !is_changing || is_untouched {
+            return Flow::Continue;
+        }
+        // The store does not answer: nothing can be asked of it, and nothing is in it.
+        let Some(secret) = cx.secret() else { return Flow::Continue };
+        let target = Target::of(fields, &rule.key, None);
+        drop(lines);
+        let asked = Box::new(Asked {
+            rule: number,
+            is_enforced,
+            is_bypass,
+            is_no_store,
+            has_body: !end,
+            has_begun: false,
+            looks: 0,
+            wanted: Wanted::new(target, &secret),
+            request: CapturedRequest::new(headers, end),
+        });
+        if is_changing {
+            *stream = Stream::Unsafe(asked);
+            return Flow::Continue;
+        }
+        if is_question && !end {
+            if self.unread_bodies >= MOST_UNREAD {
+                return Flow::Continue;
+            }
+            cx.set_timer(BODY_WITHIN, 0);
+            *stream = Stream::Reading(asked);
+            return Flow::Pause;
+        }
+        self.begin(asked, stream, cx)
+    }
+
+    /// Decides about a request in one of its own callbacks.
+    fn begin<H: Host>(&mut self, asked: Box<Asked>, stream: &mut Stream, cx: &mut Cx<'_, H>) -> Flow {
+        match self.decide(asked, After::Arrival, cx) {
+            Verdict::Reply(reply) => {
+                *stream = say::answered(&reply);
+                Flow::Reply(reply)
+            }
+            Verdict::Forward(state, changes) => {
+                if let Some(fetch) = changes {
+                    change_request(&fetch, cx);
+                }
+                *stream = state;
+                Flow::Continue
+            }
+            Verdict::Wait(waiting) => {
+                *stream = Stream::Waiting(waiting);
+                Flow::Pause
+            }
+        }
+    }
+
+    /// A piece of a request's body has come.
+    pub(crate) fn on_request_piece<H: Host>(
+        &mut self,
+        stream: &mut Stream,
+        cx: &mut Cx<'_, H>,
+        size: usize,
+        end: bool,
+    ) -> Flow {
+        let mut asked = match core::mem::take(stream) {
+            Stream::Reading(asked) => asked,
+            // The proxy would let a request go on whose body does.
+            waiting @ Stream::Waiting(_) => {
+                *stream = waiting;
+                return Flow::Pause;
+            }
+            other => {
+                *stream = other;
+                return Flow::Continue;
+            }
+        };
+        self.unread_bodies = 0;
+        asked.has_begun = true;
+        if size > MOST_KEY_BODY {
+            // What cannot be told apart is not stored.
+            return Flow::Continue;
+        }
+        // A body that is held is shown from its beginning each time.
+        if !end {
+            *stream = Stream::Reading(asked);
+            return Flow::Pause;
+        }
+        asked.request.tee(cx.host, size, end, MOST_KEY_BODY);
+        let hash = asked.request.body().map(body_hash);
+        let (Some(secret), Some(rule), Some(hash)) = (cx.secret(), self.config.rules.get(asked.rule), hash)
+        else {
+            return Flow::Continue;
+        };
+        let lines = asked.lines();
+        let target = Target::of(Fields::new(&lines), &rule.key, Some(&hash));
+        drop(lines);
+        asked.wanted = Wanted::new(target, &secret);
+        self.begin(asked, stream, cx)
+    }
+
+    /// Nothing of a body has come: its sender is slow, or the proxy does not show bodies of held requests. It goes on, and its
+    /// answer is not stored.
+    pub(crate) fn on_unread<H: Host>(&mut self, stream: &mut Stream, cx: &Cx<'_, H>) -> Next {
+        let is_unread = matches!(stream, Stream::Reading(asked) if !asked.has_begun);
+        if !is_unread {
+            return Next::Stay;
+        }
+        *stream = Stream::Untouched;
+        self.unread_bodies += 1;
+        if self.unread_bodies == MOST_UNREAD {
+            let why = "bodies of held requests do not come: POST is not answered from the cache until \
+                       allow_on_headers_stop_iteration is set for this plugin";
+            cx.log(LogLevel::Warn, why);
+        }
+        Next::Resume(Half::Request)
+    }
+
+    /// An unsafe request is answered.
+    pub(crate) fn on_unsafe<H: Host>(&mut self, asked: &Asked, cx: &mut Cx<'_, H>) -> Flow {
+        let headers = cx.host.headers(Map::ResponseHeaders);
+        let lines: Vec<Line<'_>> = headers.iter().collect();
+        let response = Fields::new(&lines);
+        self.invalidate(asked, status_of(response), response, cx);
+        Flow::Continue
+    }
+}

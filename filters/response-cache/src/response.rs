@@ -1,0 +1,337 @@
+//! What is done with the upstream's answer.
+
+use crate::ResponseCache;
+use crate::collecting::combinable;
+use crate::lookup::now;
+use crate::metrics::TOO_LARGE;
+use crate::say::{self, CACHE_STATUS};
+use crate::storage::Kept;
+use crate::stream::{Asked, Collecting, Fetching, Filling, NewAnswer, Stream};
+use ballast_core::response_cache::head::Head;
+use ballast_core::response_cache::reply::{Rendered, render};
+use ballast_core::response_cache::rules::{
+    Candidate, Exchange, Failure, Fields, Forward, Headed, Line, Refused, Request, Serve, Served, Validated,
+    may_combine, on_failure, on_head, on_not_modified, on_response, serve,
+};
+use ballast_core::response_cache::store::Outcome;
+use ballast_host::{Answer, Cx, Flow, Host, Map, Next, Replacement};
+
+/// What an answer from upstream comes to.
+pub(crate) enum Judged {
+    /// It goes to the client; `Some`: and is stored.
+    Pass(Option<Box<NewAnswer>>, Option<Refused>),
+    /// Something stored takes its place: stored anew first, where it was validated.
+    Instead(Rendered, Serve, Option<Box<NewAnswer>>),
+    /// Something stored takes its place, and must not be used again.
+    Once(Rendered, Serve),
+    /// It is a part that makes stored parts whole, for a client that asked for the whole.
+    Fill(Box<NewAnswer>, Filling),
+    /// What is stored has changed.
+    Changed,
+    /// It is about something else than what is stored: ask again without conditions.
+    Mismatch,
+}
+
+impl ResponseCache {
+    pub(crate) fn on_head<H: Host>(
+        &mut self,
+        mut fetching: Box<Fetching>,
+        stream: &mut Stream,
+        cx: &mut Cx<'_, H>,
+        end: bool,
+    ) -> Flow {
+        let headers = cx.host.headers(Map::ResponseHeaders);
+        let lines: Vec<Line<'_>> = headers.iter().collect();
+        let response = Fields::new(&lines);
+        let status = status_of(response);
+        let failure = (status >= 500).then(|| failure_of(status, cx));
+        let judged = self.judge(&fetching, response, status, failure, cx);
+        match judged {
+            Judged::Instead(rendered, serve, new) => {
+                let (asked, lead) = (fetching.asked, &mut fetching.lead);
+                if let Some(new) = new {
+                    self.count(&asked, |metrics| metrics.revalidated.add(cx.host, 1));
+                    let body =
+                        fetching.kept.as_ref().map(|kept| kept.object.body.clone()).unwrap_or_default();
+                    self.store(&asked, *new, &body, lead, cx);
+                } else {
+                    self.end_flight(
+                        lead,
+                        Outcome::Failed {
+                            status: if failure == Some(Failure::Connection) { 0 } else { status },
+                        },
+                        cx,
+                    );
+                }
+                self.count(&asked, |metrics| metrics.hit(cx.host, serve.served.as_str()));
+                let said = self.status_of_hit(&asked, &serve, false, Some((fetching.fetch.why, status)));
+                self.replace(rendered, said, serve.served.as_str(), stream, cx, end)
+            }
+            Judged::Once(rendered, serve) => {
+                self.end_flight(&mut fetching.lead, Outcome::Released, cx);
+                self.drop_key(&fetching.asked, cx);
+                let said =
+                    self.status_of_hit(&fetching.asked, &serve, false, Some((fetching.fetch.why, status)));
+                self.replace(rendered, said, serve.served.as_str(), stream, cx, end)
+            }
+            Judged::Changed => {
+                self.end_flight(&mut fetching.lead, Outcome::Released, cx);
+                self.count(&fetching.asked, |metrics| metrics.invalidated.add(cx.host, 1));
+                self.drop_key(&fetching.asked, cx);
+                self.mark(&fetching.asked, fetching.fetch.why, status, false, cx);
+                Flow::Continue
+            }
+            Judged::Mismatch => self.ask_again(fetching, stream, cx),
+            Judged::Fill(new, filling) => {
+                let asked = fetching.asked;
+                let _ = cx.host.set_header(Map::ResponseHeaders, ":status", b"200");
+                let _ = cx.host.remove_header(Map::ResponseHeaders, "content-range");
+                let whole = filling.parts.complete_length.to_string();
+                let _ = cx.host.set_header(Map::ResponseHeaders, "content-length", whole.as_bytes());
+                self.mark(&asked, fetching.fetch.why, status, true, cx);
+                let filling = Some(filling);
+                let (body, announced) = (Vec::new(), None);
+                *stream = Stream::Collecting(Box::new(Collecting {
+                    asked,
+                    lead: fetching.lead,
+                    new: *new,
+                    body,
+                    announced,
+                    filling,
+                    is_given_up: false,
+                }));
+                Flow::Continue
+            }
+            Judged::Pass(new, refused) => {
+                self.pass(*fetching, new, refused, response, status, stream, cx, end)
+            }
+        }
+    }
+
+    /// The answer goes on to the client, and is collected if it is to be stored.
+    #[expect(clippy::too_many_arguments, reason = "what there is to know of one answer")]
+    fn pass<H: Host>(
+        &mut self,
+        mut fetching: Fetching,
+        new: Option<Box<NewAnswer>>,
+        refused: Option<Refused>,
+        response: Fields<'_>,
+        status: u16,
+        stream: &mut Stream,
+        cx: &mut Cx<'_, H>,
+        end: bool,
+    ) -> Flow {
+        let announced =
+            response.get("content-length").and_then(|text| core::str::from_utf8(text).ok()?.parse().ok());
+        let fits = announced.is_none_or(|bytes: usize| bytes <= self.most_body());
+        self.mark(&fetching.asked, fetching.fetch.why, status, new.is_some() && fits, cx);
+        let Some(new) = new else {
+            if let Some(refused) = refused {
+                self.count(&fetching.asked, |metrics| metrics.refused(cx.host, refused.as_str()));
+            }
+            let outcome = outcome_of(status, refused);
+            self.end_flight(&mut fetching.lead, outcome, cx);
+            return Flow::Continue;
+        };
+        if !fits {
+            self.count(&fetching.asked, |metrics| metrics.refused(cx.host, TOO_LARGE));
+            self.end_flight(&mut fetching.lead, self.uncacheable(), cx);
+            return Flow::Continue;
+        }
+        if end {
+            self.store(&fetching.asked, *new, b"", &mut fetching.lead, cx);
+            return Flow::Continue;
+        }
+        let Fetching { asked, lead, kept, .. } = fetching;
+        // The client gets the part that it has asked for.
+        let filling = kept.and_then(|kept| combinable(&kept, &new));
+        let filling = filling.map(|filling| Filling { before: Vec::new(), after: Vec::new(), ..filling });
+        let body = Vec::with_capacity(announced.unwrap_or(0));
+        *stream = Stream::Collecting(Box::new(Collecting {
+            asked,
+            lead,
+            new: *new,
+            body,
+            announced,
+            filling,
+            is_given_up: false,
+        }));
+        Flow::Continue
+    }
+
+    /// What an answer to a fetch comes to. Changes nothing.
+    pub(crate) fn judge<H: Host>(
+        &self,
+        fetching: &Fetching,
+        response: Fields<'_>,
+        status: u16,
+        failure: Option<Failure>,
+        cx: &mut Cx<'_, H>,
+    ) -> Judged {
+        let asked = &fetching.asked;
+        let Some(policy) = self.policies.get(asked.rule) else { return Judged::Pass(None, None) };
+        let lines = asked.lines();
+        let request = Request::read(Fields::new(&lines), asked.has_body, policy.honours_request_directives);
+        let now = now(cx.host);
+        let exchange = Exchange { request: &request, status, response, sent: fetching.sent, now };
+        let head = fetching.kept.as_ref().and_then(|kept| Head::decode(&kept.object.head));
+        let stored_lines = head.as_ref().map(Head::lines).unwrap_or_default();
+        let stored_fields = Fields::new(&stored_lines);
+        if let (Some(head), Some(kept)) = (&head, &fetching.kept)
+            && asked.is_enforced
+        {
+            let body = kept.object.body.as_slice();
+            if status == 304 && fetching.fetch.is_validating() {
+                return match on_not_modified(&exchange, stored_fields, &head.stored, policy) {
+                    Validated::Freshened(plan) => {
+                        let new = self.new_answer(asked, *plan, head.length, cx);
+                        let Some(new) = new else { return Judged::Mismatch };
+                        match rendered(&request, &new.head, body, Served::Validated, now, cx) {
+                            Some((rendered, serve)) => Judged::Instead(rendered, serve, Some(Box::new(new))),
+                            None => Judged::Mismatch,
+                        }
+                    }
+                    Validated::UseOnce(_, lines) => {
+                        let lines = lines
+                            .into_iter()
+                            .map(|(name, value)| (name.to_vec().into(), value.to_vec().into()));
+                        let head = Head { lines: lines.collect(), ..head.clone() };
+                        match rendered(&request, &head, body, Served::Validated, now, cx) {
+                            Some((rendered, serve)) => Judged::Once(rendered, serve),
+                            None => Judged::Mismatch,
+                        }
+                    }
+                    Validated::Mismatch => Judged::Mismatch,
+                };
+            }
+            if let Some(failure) = failure
+                && on_failure(&request, &head.stored, failure, now)
+                && let Some((rendered, serve)) = rendered(&request, head, body, Served::StaleIfError, now, cx)
+            {
+                return Judged::Instead(rendered, serve, None);
+            }
+            if request.is_head() {
+                return match on_head(&exchange, stored_fields, &head.stored, head.whole_length(), policy) {
+                    Headed::Changed => Judged::Changed,
+                    Headed::Freshened(_) | Headed::Nothing => Judged::Pass(None, None),
+                };
+            }
+        }
+        if failure == Some(Failure::Connection) {
+            // Not an answer of the origin's.
+            return Judged::Pass(None, Some(Refused::Status));
+        }
+        if asked.is_no_store || !fetching.fetch.may_store {
+            return Judged::Pass(None, None);
+        }
+        match on_response(&exchange, policy) {
+            Err(refused) => Judged::Pass(None, Some(refused)),
+            Ok(plan) => {
+                let length = 0;
+                let Some(new) = self.new_answer(asked, plan, length, cx) else {
+                    return Judged::Pass(None, Some(Refused::Vary));
+                };
+                let asked_for_gap = fetching.fetch.add.iter().any(|(name, _)| *name == "range");
+                if asked_for_gap && status == 206 {
+                    return match fetching.kept.as_ref().and_then(|kept| combinable(kept, &new)) {
+                        Some(filling) if may_combine(stored_fields, response) => {
+                            Judged::Fill(Box::new(new), filling)
+                        }
+                        _ => Judged::Mismatch,
+                    };
+                }
+                Judged::Pass(Some(Box::new(new)), None)
+            }
+        }
+    }
+
+    /// The stored answer in place of a failure, if it may stand in for it.
+    pub(crate) fn stand_in<H: Host>(
+        &self,
+        asked: &Asked,
+        kept: Option<&Kept>,
+        failure: Failure,
+        cx: &mut Cx<'_, H>,
+    ) -> Option<(Rendered, Serve)> {
+        let policy = self.policies.get(asked.rule)?;
+        let lines = asked.lines();
+        let request = Request::read(Fields::new(&lines), asked.has_body, policy.honours_request_directives);
+        let (kept, now) = (kept?, now(cx.host));
+        let head = Head::decode(&kept.object.head)?;
+        if !on_failure(&request, &head.stored, failure, now) {
+            return None;
+        }
+        rendered(&request, &head, &kept.object.body, Served::StaleIfError, now, cx)
+    }
+
+    /// Puts an answer in the place of the upstream's.
+    fn replace<H: Host>(
+        &mut self,
+        rendered: Rendered,
+        said: Option<String>,
+        kind: &str,
+        stream: &mut Stream,
+        cx: &mut Cx<'_, H>,
+        end: bool,
+    ) -> Flow {
+        let reply = say::answer(rendered, said, kind);
+        let mut headers = vec![(":status".to_owned(), reply.status.to_string().into_bytes())];
+        headers.extend(reply.headers);
+        let answer = Answer { headers, body: reply.body };
+        let (next, replacement) = Replacement::begin(cx.host, end, answer, &reply.details);
+        *stream = replacement.map_or(Stream::Untouched, Stream::Replacing);
+        match next {
+            Next::Reply(reply) => Flow::Reply(reply),
+            Next::Resume(_) | Next::Stay => Flow::Continue,
+        }
+    }
+
+    /// Says what the cache has done, on the answer that goes to the client.
+    fn mark<H: Host>(&self, asked: &Asked, why: Forward, status: u16, stored: bool, cx: &Cx<'_, H>) {
+        if let Some(said) = self.status_of_miss(asked, why, status, stored) {
+            // An answer whose headers cannot be changed any more goes on without.
+            let _ = cx.host.add_header(Map::ResponseHeaders, CACHE_STATUS, said.as_bytes());
+        }
+    }
+}
+
+fn rendered<H: Host>(
+    request: &Request<'_>,
+    head: &Head<'_>,
+    body: &[u8],
+    served: Served,
+    now: ballast_core::response_cache::rules::Now,
+    cx: &Cx<'_, H>,
+) -> Option<(Rendered, Serve)> {
+    let lines = head.lines();
+    let candidate = Candidate {
+        stored: &head.stored,
+        fields: Fields::new(&lines),
+        length: head.whole_length(),
+        is_marked_stale: false,
+    };
+    let serve = serve(request, &candidate, served, now);
+    let rendered = render(head, body, &serve, &ResponseCache::boundary(&serve, cx))?;
+    Some((rendered, serve))
+}
+
+/// The status of an answer; 0 where there is none.
+pub(crate) fn status_of(response: Fields<'_>) -> u16 {
+    response.get(":status").and_then(|text| core::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0)
+}
+
+/// How the upstream has failed: what it has answered itself, or that no answer came.
+fn failure_of<H: Host>(status: u16, cx: &Cx<'_, H>) -> Failure {
+    let details = cx.host.property("response\0code_details").unwrap_or_default();
+    if details.starts_with(b"via_upstream") { Failure::Status(status) } else { Failure::Connection }
+}
+
+/// What those that wait are told when an answer is not stored.
+fn outcome_of(status: u16, refused: Option<Refused>) -> Outcome {
+    match refused {
+        _ if status >= 500 => Outcome::Failed { status },
+        // What hangs on this request alone says nothing about the next.
+        None | Some(Refused::RequestNoStore | Refused::Bypass(_)) => Outcome::Released,
+        Some(_) => Outcome::Uncacheable { remember: crate::UNCACHEABLE_FOR },
+    }
+}

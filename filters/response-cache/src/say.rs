@@ -1,0 +1,100 @@
+//! Answers that the filter gives itself, and what the cache says about them.
+
+use crate::ResponseCache;
+use crate::stream::{Asked, Stream};
+use ballast_core::response_cache::config::CacheStatusHeader;
+use ballast_core::response_cache::reply::Rendered;
+use ballast_core::response_cache::rules::{Answer, CacheStatus, Failure, Forward, Serve};
+use ballast_host::{Cx, Host, Reply};
+
+/// How this cache is called in `Cache-Status`.
+const NAME: &str = "ballast";
+/// The header.
+pub(crate) const CACHE_STATUS: &str = "cache-status";
+/// The most of a key that is shown.
+const MOST_KEY_BYTES: usize = 256;
+
+/// An answer from the store.
+pub(crate) fn answer(rendered: Rendered, status: Option<String>, kind: &str) -> Reply {
+    let Rendered { status: code, mut lines, body } = rendered;
+    if let Some(status) = status {
+        lines.push((CACHE_STATUS.to_owned(), status.into_bytes()));
+    }
+    let details = ["ballast_response_cache{hit,", kind, "}"].concat();
+    Reply { status: code, details, headers: lines, body, grpc_status: None }
+}
+
+/// An error of the cache's own.
+pub(crate) fn unavailable(status: u16, why: &str) -> Reply {
+    let details = format!("ballast_response_cache{{{why}}}");
+    let headers = vec![("cache-control".to_owned(), b"no-store".to_vec())];
+    Reply { status, details, headers, body: b"no answer can be given\n".to_vec(), grpc_status: None }
+}
+
+/// The state of a stream that is answered so. What has no body loses its media type on the way.
+pub(crate) fn answered(reply: &Reply) -> Stream {
+    let kind = reply.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.clone());
+    Stream::Answered { kind: kind.filter(|_| reply.body.is_empty()) }
+}
+
+/// How the upstream failed, by the status of the last answer; 0: there was none.
+pub(crate) const fn failure(status: u16) -> Failure {
+    if status == 0 { Failure::Connection } else { Failure::Status(status) }
+}
+
+impl ResponseCache {
+    /// What `Cache-Status` says of an answer from the store (RFC 9211). `forwarded`: why the upstream was asked first, and what it
+    /// said.
+    pub(crate) fn status_of_hit(
+        &self,
+        asked: &Asked,
+        serve: &Serve,
+        collapsed: bool,
+        forwarded: Option<(Forward, u16)>,
+    ) -> Option<String> {
+        let hit =
+            CacheStatus { is_collapsed: collapsed, key: self.shown_key(asked), ..CacheStatus::hit(serve) };
+        let status = match forwarded {
+            Some((why, status)) => CacheStatus {
+                forwarded: Some(why),
+                forward_status: Some(status).filter(|status| *status > 0),
+                ..hit
+            },
+            None => hit,
+        };
+        self.shown().then(|| status.value(NAME, None))
+    }
+
+    /// What it says of an answer from upstream.
+    pub(crate) fn status_of_miss(
+        &self,
+        asked: &Asked,
+        why: Forward,
+        status: u16,
+        stored: bool,
+    ) -> Option<String> {
+        let forwarded = CacheStatus::forwarded(why);
+        let detail = forwarded.detail.filter(|_| !asked.is_bypass);
+        let (forward_status, key) = (Some(status), self.shown_key(asked));
+        let said = CacheStatus { forward_status, is_stored: stored, key, detail, ..forwarded };
+        self.shown().then(|| said.value(NAME, None))
+    }
+
+    fn shown(&self) -> bool {
+        self.config.cache_status != CacheStatusHeader::Hidden
+    }
+
+    fn shown_key<'a>(&self, asked: &'a Asked) -> Option<&'a str> {
+        let url = core::str::from_utf8(&asked.wanted.target.url).ok()?;
+        (self.config.cache_status == CacheStatusHeader::WithKey)
+            .then(|| url.get(..MOST_KEY_BYTES).unwrap_or(url))
+    }
+
+    /// A text that separates the parts of an answer that has several, and that nobody who writes bodies can foresee.
+    pub(crate) fn boundary<H: Host>(serve: &Serve, cx: &Cx<'_, H>) -> String {
+        match &serve.answer {
+            Answer::Partial(ranges) if ranges.len() > 1 => format!("{:016x}", cx.host.random()),
+            _ => String::new(),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! What is stored, as one worker reaches it: its own copies first, then what all share.
+
+use crate::metrics::StoreMetrics;
+use ballast_core::response_cache::codec::Codec;
+use ballast_core::response_cache::config;
+use ballast_core::response_cache::head::Head;
+use ballast_core::response_cache::key::{Target, variant_of, vary_of};
+use ballast_core::response_cache::rules::{Fields, Vary};
+use ballast_core::response_cache::store::{
+    Candidate, Eviction, Find, Found, Hits, Key, Leadership, Load, Loaded, Local, New, NotStored, Object,
+    Purge, Put, Reclaim, SHARDS, Shape, Stored, Target as Purged, Touch, Touching, shard_of,
+};
+use ballast_core::slots::{Fingerprint, Secret};
+use ballast_core::time::MonoTime;
+use ballast_host::{Cx, Host, LogLevel, StartError};
+use std::rc::Rc;
+
+/// How many sets are told of uses in one tick: a tick must not hold up requests.
+const MOST_TOLD: usize = 16;
+/// In how many sets little is freed before one set frees what it must.
+const GENTLE_SETS: u32 = 8;
+
+/// The store and this worker's part of it.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    pub(crate) shape: Shape,
+    pub(crate) metrics: StoreMetrics,
+    local: Local<Object>,
+    hits: Hits,
+    /// The set at which the next search for bytes to free begins.
+    hand: u32,
+}
+
+/// An answer that was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    /// Its bytes; the body as the client gets it.
+    pub(crate) object: Rc<Object>,
+    /// Whether a purge has marked it as stale.
+    pub(crate) is_stale: bool,
+}
+
+/// What is known of a key.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    /// The variant that the request gets.
+    pub(crate) kept: Option<Kept>,
+    /// Whether there are others.
+    pub(crate) has_others: bool,
+    /// What the request has where the latest answer varies.
+    pub(crate) latest: Vec<u8>,
+    /// The index as it was read, if it was.
+    pub(crate) found: Option<Found>,
+}
+
+/// What a request is for, hashed.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) target: Target,
+    pub(crate) primary: Vec<u8>,
+    pub(crate) key: Fingerprint,
+}
+
+impl Wanted {
+    pub(crate) fn new(target: Target, secret: &Secret) -> Self {
+        let primary = target.primary();
+        let key = secret.fingerprint("key", &primary);
+        Self { target, primary, key }
+    }
+
+    /// The tag by which all answers for its URL are found, whatever else their keys say.
+    pub(crate) fn url_tag(&self, secret: &Secret) -> Fingerprint {
+        secret.fingerprint("url", &self.target.url)
+    }
+}
+
+impl Storage {
+    pub(crate) fn new<H: Host>(store: &config::Store, cx: &Cx<'_, H>) -> Result<Self, StartError> {
+        let eviction = match store.eviction {
+            config::Eviction::Sieve => Eviction::Sieve,
+            config::Eviction::Lru => Eviction::Lru,
+            config::Eviction::Lfu => Eviction::Lfu,
+            config::Eviction::Ttl => Eviction::Ttl,
+        };
+        Ok(Self {
+            shape: Shape::new(store.max_bytes, store.max_entries, store.max_object, eviction),
+            metrics: StoreMetrics::define(SHARDS, cx)?,
+            local: Local::new(usize::try_from(store.local_max_bytes).unwrap_or(usize::MAX)),
+            hits: Hits::default(),
+            hand: 0,
+        })
+    }
+
+    /// Finds the variant of a key that a request gets. `None`: the store does not answer.
+    pub(crate) fn find<H: Host>(
+        &mut self,
+        wanted: &Wanted,
+        request: Fields<'_>,
+        now: MonoTime,
+        cx: &mut Cx<'_, H>,
+    ) -> Option<Looked> {
+        let number = self.metrics.changes(cx.host, shard_of(wanted.key)).unwrap_or(u64::MAX);
+        if let Some(candidates) = self.local.candidates(wanted.key, &wanted.primary, number, now) {
+            let choice = choose(candidates, wanted, request);
+            if let Some(candidate) = choice.candidate.cloned()
+                && let Some(object) = self.local.copy(wanted.key, candidate.stamp)
+            {
+                self.hits.add(candidate.set, candidate.stamp, now);
+                let kept = Some(Kept { object, is_stale: candidate.is_stale });
+                return Some(Looked { kept, has_others: true, ..Looked::default() });
+            }
+        }
+        let found = cx.run(&mut Find::new(self.shape, wanted.key, now)).ok()?;
+        self.local.know(wanted.key, &wanted.primary, number, now, &found.candidates);
+        let choice = choose(&found.candidates, wanted, request);
+        let kept = choice.candidate.and_then(|candidate| {
+            let object = match self.local.copy(wanted.key, candidate.stamp) {
+                Some(object) => object,
+                None => self.load(wanted, candidate, cx)?,
+            };
+            self.hits.add(candidate.set, candidate.stamp, now);
+            Some(Kept { object, is_stale: candidate.is_stale })
+        });
+        let latest = choice.latest;
+        self.local.tidy(wanted.key);
+        Some(Looked { kept, has_others: !found.candidates.is_empty(), latest, found: Some(found) })
+    }
+
+    /// The index as it is now, for what is fetched.
+    pub(crate) fn read_index<H: Host>(
+        &self,
+        wanted: &Wanted,
+        now: MonoTime,
+        cx: &mut Cx<'_, H>,
+    ) -> Option<Found> {
+        cx.run(&mut Find::new(self.shape, wanted.key, now)).ok()
+    }
+
+    fn load<H: Host>(
+        &mut self,
+        wanted: &Wanted,
+        candidate: &Candidate,
+        cx: &mut Cx<'_, H>,
+    ) -> Option<Rc<Object>> {
+        let mut object = match cx.run(&mut Load::new(candidate, &wanted.primary)).ok()? {
+            Loaded::Object(object) => object,
+            Loaded::Gone | Loaded::OtherKey => return None,
+            Loaded::Damaged => {
+                self.metrics.damaged.add(cx.host, 1);
+                return None;
+            }
+        };
+        if unpack(&mut object).is_none() {
+            self.metrics.damaged.add(cx.host, 1);
+            return None;
+        }
+        let (size, object) = (object.size(), Rc::new(object));
+        self.local.keep(wanted.key, candidate.stamp, size, Rc::clone(&object));
+        Some(object)
+    }
+
+    /// Stores an answer, and makes room for it.
+    pub(crate) fn put<H: Host>(
+        &mut self,
+        new: New<'_>,
+        leadership: Option<Leadership>,
+        now: MonoTime,
+        cx: &mut Cx<'_, H>,
+    ) -> Result<Stored, NotStored> {
+        let key = new.key;
+        let mut put = Put::new(self.shape, new, now)?;
+        let charge = put.charge();
+        let signed = i64::try_from(charge).unwrap_or(i64::MAX);
+        self.metrics.bytes.add(cx.host, signed);
+        let (set, hits) = (put.set(), self.hits.take(put.set()));
+        put = put.freeing(self.excess(cx)).with_hits(hits);
+        if let Some(leadership) = leadership {
+            put = put.finishing(leadership);
+        }
+        let stored = cx.run(&mut put);
+        match &stored {
+            Ok(stored) => {
+                self.freed(stored.freed, cx);
+                self.metrics.evicted.add(cx.host, stored.evicted.into());
+                self.local.forget(key);
+                if stored.invalidates {
+                    self.metrics.changed(cx.host, shard_of(key));
+                }
+                self.reclaim(set, now, cx);
+            }
+            Err(_) => self.metrics.bytes.add(cx.host, -signed),
+        }
+        stored
+    }
+
+    fn excess<H: Host>(&self, cx: &Cx<'_, H>) -> u64 {
+        self.metrics.bytes.value(cx.host).unwrap_or(0).saturating_sub(self.shape.budget())
+    }
+
+    fn freed<H: Host>(&self, bytes: u64, cx: &Cx<'_, H>) {
+        self.metrics.bytes.add(cx.host, -i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Frees in other sets what is over the budget: first where little is lost by it, then anywhere.
+    fn reclaim<H: Host>(&mut self, except: u32, now: MonoTime, cx: &mut Cx<'_, H>) {
+        for round in 0..self.shape.sets().saturating_add(GENTLE_SETS) {
+            let excess = self.excess(cx);
+            if excess == 0 {
+                return;
+            }
+            self.hand = (self.hand + 1) % self.shape.sets().max(1);
+            if self.hand == except && self.shape.sets() > 1 {
+                continue;
+            }
+            let reclaim = if round < GENTLE_SETS { Reclaim::gently } else { Reclaim::firmly };
+            let hits = self.hits.take(self.hand);
+            match cx.run(&mut reclaim(self.shape, self.hand, excess, now).with_hits(hits)) {
+                Ok(reclaimed) => {
+                    self.freed(reclaimed.freed, cx);
+                    self.metrics.evicted.add(cx.host, reclaimed.evicted.into());
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Drops or marks what a purge names. `None`: the store does not answer, and nothing may be said to be purged.
+    pub(crate) fn purge<H: Host>(
+        &mut self,
+        target: Purged,
+        soft: bool,
+        now: MonoTime,
+        cx: &mut Cx<'_, H>,
+    ) -> Option<u64> {
+        let shard = match &target {
+            Purged::Key(key) => Some(shard_of(*key)),
+            _ => None,
+        };
+        let mut purge = Purge::new(self.shape, target, soft, now);
+        let purged = cx.run(&mut purge);
+        // Also after a purge that came to no end: what it has done is seen by all.
+        match shard {
+            Some(shard) => self.metrics.changed(cx.host, shard),
+            None => self.metrics.changed_everywhere(cx.host),
+        }
+        match purged {
+            Ok(purged) => {
+                self.freed(purged.freed, cx);
+                self.metrics.purged.add(cx.host, purged.entries);
+                Some(purged.entries)
+            }
+            Err(error) => {
+                self.freed(purge.so_far().freed, cx);
+                self.metrics.errors.add(cx.host, 1);
+                cx.log(LogLevel::Error, &format!("a purge came to no end: {error}"));
+                None
+            }
+        }
+    }
+
+    /// Tells the sets which of their entries were used.
+    pub(crate) fn flush<H: Host>(&mut self, now: MonoTime, cx: &mut Cx<'_, H>) {
+        for _ in 0..MOST_TOLD {
+            let Some((set, hits)) = self.hits.next_set() else { return };
+            // What cannot be told makes the next eviction a little less wise.
+            let _ = cx
+                .run(&mut Touch::new(Key::Set(set), Touching { eviction: self.shape.eviction(), hits, now }));
+        }
+    }
+}
+
+/// The body as the client gets it.
+fn unpack(object: &mut Object) -> Option<()> {
+    let codec = Codec::from_wire(object.codec)?;
+    let length = usize::try_from(Head::decode(&object.head)?.length).ok()?;
+    if codec != Codec::Plain {
+        object.body = codec.unpack(&object.body, length)?.into_owned();
+        object.codec = Codec::Plain.to_wire();
+    }
+    (object.body.len() == length).then_some(())
+}
+
+/// What a list of variants has for a request.
+struct Choice<'a> {
+    candidate: Option<&'a Candidate>,
+    /// What the request has where the latest answer varies: those that have the same can wait for one answer.
+    latest: Vec<u8>,
+}
+
+fn choose<'a>(candidates: &'a [Candidate], wanted: &Wanted, request: Fields<'_>) -> Choice<'a> {
+    // Mostly all answers of a URL vary by the same.
+    let mut last: Option<(Vary, Option<Vec<u8>>)> = None;
+    let mut latest = None;
+    for candidate in candidates {
+        let Some(vary) = vary_of(&candidate.variant) else { continue };
+        if last.as_ref().is_none_or(|(known, _)| *known != vary) {
+            let variant = variant_of(request, &wanted.target, &vary);
+            latest.get_or_insert_with(|| variant.clone().unwrap_or_default());
+            last = Some((vary, variant));
+        }
+        if last.as_ref().and_then(|(_, variant)| variant.as_ref()) == Some(&candidate.variant) {
+            return Choice { candidate: Some(candidate), latest: latest.unwrap_or_default() };
+        }
+    }
+    Choice { candidate: None, latest: latest.unwrap_or_default() }
+}

@@ -1,0 +1,197 @@
+//! What is stored of an answer, and what goes because of one.
+
+use crate::ResponseCache;
+use crate::metrics::{PURGED, STORE, TOO_LARGE};
+use crate::storage::Wanted;
+use crate::stream::{Asked, Lead, NewAnswer};
+use ballast_core::random::Random;
+use ballast_core::response_cache::codec::Codec;
+use ballast_core::response_cache::head::Head;
+use ballast_core::response_cache::key::variant_of;
+use ballast_core::response_cache::rules::{Fields, Plan, Request, Tags, Validator, invalidates};
+use ballast_core::response_cache::store::{New, NotStored, Object, Outcome, Target};
+use ballast_core::slots::Secret;
+use ballast_core::time::MonoTime;
+use ballast_host::{Cx, Host, HostRandom};
+use core::time::Duration;
+
+/// For how long what can be validated is kept after its last use without validation.
+const KEPT_FOR_VALIDATION: Duration = Duration::from_secs(24 * 60 * 60);
+/// What headers and keys take of the largest object, generously: the rest is for the body.
+const HEAD_BYTES: usize = 512;
+
+impl ResponseCache {
+    /// The longest body that is collected.
+    pub(crate) fn most_body(&self) -> usize {
+        usize::try_from(self.storage.shape.most_object()).unwrap_or(usize::MAX).saturating_sub(HEAD_BYTES)
+    }
+
+    pub(crate) const fn uncacheable(&self) -> Outcome {
+        Outcome::Uncacheable { remember: crate::UNCACHEABLE_FOR }
+    }
+
+    /// What is to be stored of an answer, but for its body. `None`: it has more than can be found again.
+    pub(crate) fn new_answer<H: Host>(
+        &self,
+        asked: &Asked,
+        plan: Plan<'_>,
+        length: u64,
+        cx: &mut Cx<'_, H>,
+    ) -> Option<NewAnswer> {
+        let secret = cx.secret()?;
+        let lines = asked.lines();
+        let variant = variant_of(Fields::new(&lines), &asked.wanted.target, &plan.vary)?;
+        let jitter = self.config.rules.get(asked.rule).map_or_else(Default::default, |rule| rule.ttl_jitter);
+        let bits = if jitter == Default::default() { 0 } else { HostRandom(cx.host).next_u64() };
+        let lines: Vec<_> = plan
+            .fields
+            .into_iter()
+            .map(|(name, value)| (name.to_vec().into(), value.into_owned().into()))
+            .collect();
+        let head = Head { stored: plan.stored.jittered(jitter, bits), length, lines };
+        let tags = fingerprints(&head, &asked.wanted, &secret);
+        Some(NewAnswer { head, variant, tags, may_transform: plan.may_transform })
+    }
+
+    /// Stores an answer with its whole body, and lets those go on that wait for it.
+    pub(crate) fn store<H: Host>(
+        &mut self,
+        asked: &Asked,
+        mut new: NewAnswer,
+        body: &[u8],
+        lead: &mut Lead,
+        cx: &mut Cx<'_, H>,
+    ) {
+        new.head.length = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        let now = cx.host.now();
+        let fields = |name: &str| {
+            new.head
+                .lines
+                .iter()
+                .find(|(known, _)| known.as_ref() == name.as_bytes())
+                .map(|(_, value)| value.as_ref())
+        };
+        let compress = self.config.store.compress.as_ref();
+        let (codec, packed) = Codec::pack(
+            body,
+            compress,
+            fields("content-type"),
+            fields("content-encoding").is_some(),
+            !new.may_transform,
+        );
+        let Some(head) = new.head.encode() else {
+            self.count(asked, |metrics| metrics.refused(cx.host, TOO_LARGE));
+            return self.end_flight(lead, self.uncacheable(), cx);
+        };
+        let object = Object {
+            key: asked.wanted.primary.clone(),
+            variant: new.variant,
+            head,
+            codec: codec.to_wire(),
+            body: packed.into_owned(),
+        };
+        let new = New {
+            key: asked.wanted.key,
+            object,
+            url: &asked.wanted.target.url,
+            tags: &new.tags,
+            dead_at: dead_at(&new.head),
+            ticket: lead.ticket,
+        };
+        match self.storage.put(new, lead.leadership, now, cx) {
+            Ok(stored) => {
+                self.count(asked, |metrics| metrics.stored.add(cx.host, 1));
+                if let (Some(leadership), Some(finished)) = (lead.leadership.take(), stored.finished) {
+                    self.land(leadership, finished, cx);
+                }
+            }
+            Err(why) => {
+                let (reason, outcome) = match why {
+                    NotStored::TooLarge | NotStored::Unfit(_) => (TOO_LARGE, self.uncacheable()),
+                    NotStored::Purged => (PURGED, Outcome::Released),
+                    NotStored::Damaged | NotStored::Unfinished(_) => (STORE, Outcome::Released),
+                };
+                self.count(asked, |metrics| metrics.refused(cx.host, reason));
+                self.end_flight(lead, outcome, cx);
+            }
+        }
+    }
+
+    /// What a request is for must not be used again.
+    pub(crate) fn drop_key<H: Host>(&mut self, asked: &Asked, cx: &mut Cx<'_, H>) {
+        self.drop_url(&asked.wanted, cx);
+    }
+
+    /// Drops all answers of a URL.
+    pub(crate) fn drop_url<H: Host>(&mut self, wanted: &Wanted, cx: &mut Cx<'_, H>) -> Option<u64> {
+        let secret = cx.secret()?;
+        // Where more than the URL is part of the key, only a tag finds all.
+        let target = if wanted.target.is_split() {
+            Target::Tags(vec![wanted.url_tag(&secret)])
+        } else {
+            Target::Key(wanted.key)
+        };
+        self.storage.purge(target, false, cx.host.now(), cx)
+    }
+
+    /// An unsafe request was answered: what it may have changed goes.
+    pub(crate) fn invalidate<H: Host>(
+        &mut self,
+        asked: &Asked,
+        status: u16,
+        response: Fields<'_>,
+        cx: &mut Cx<'_, H>,
+    ) {
+        let (Some(rule), Some(policy)) = (self.config.rules.get(asked.rule), self.policies.get(asked.rule))
+        else {
+            return;
+        };
+        let Some(secret) = cx.secret() else { return };
+        let lines = asked.lines();
+        let fields = Fields::new(&lines);
+        let request = Request::read(fields, asked.has_body, policy.honours_request_directives);
+        let found = invalidates(&request, status, response, policy);
+        let mut gone = Vec::new();
+        for path in &found.paths {
+            let target = asked.wanted.target.at(fields, &rule.key, path);
+            gone.push(Wanted::new(target, &secret));
+        }
+        let origin = asked.wanted.target.origin().to_vec();
+        let tags: Vec<_> =
+            found.groups.iter().map(|group| group_tag(&origin, group.as_bytes(), &secret)).collect();
+        for wanted in &gone {
+            self.count(asked, |metrics| metrics.invalidated.add(cx.host, 1));
+            self.drop_url(wanted, cx);
+        }
+        if !tags.is_empty() {
+            self.storage.purge(Target::Tags(tags), false, cx.host.now(), cx);
+        }
+    }
+}
+
+/// Until when an answer is of any use.
+fn dead_at(head: &Head<'_>) -> MonoTime {
+    let lines = head.lines();
+    let useful = head.stored.useful_until();
+    if Validator::of(Fields::new(&lines)).is_some() { useful.after(KEPT_FOR_VALIDATION) } else { useful }
+}
+
+/// The tags and groups of an answer, hashed.
+fn fingerprints(head: &Head<'_>, wanted: &Wanted, secret: &Secret) -> Vec<ballast_core::slots::Fingerprint> {
+    let lines = head.lines();
+    let response = Fields::new(&lines);
+    let Tags { tags, groups } = Tags::of(response);
+    let mut found: Vec<_> = tags.iter().map(|tag| secret.fingerprint("tag", tag)).collect();
+    let origin = wanted.target.origin();
+    found.extend(groups.iter().map(|group| group_tag(origin, group.as_bytes(), secret)));
+    if wanted.target.is_split() {
+        found.push(wanted.url_tag(secret));
+    }
+    found
+}
+
+/// A group belongs to its origin (RFC 9875, section 2).
+pub(crate) fn group_tag(origin: &[u8], group: &[u8], secret: &Secret) -> ballast_core::slots::Fingerprint {
+    let material = [origin, b"\0", group].concat();
+    secret.fingerprint("group", &material)
+}

@@ -1,0 +1,166 @@
+//! What requests cost: the host calls of each path by name, and its instructions.
+//!
+//! Both are exact, so they gate where a benchmark cannot. Who makes a path dearer sees it here and decides whether that is worth
+//! it; who makes it cheaper writes it down.
+
+use ballast_contract::{Workers, instrumented_filter};
+use ballast_wasm_host::{Cost, Module};
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+static MODULE: LazyLock<Module> = LazyLock::new(|| instrumented_filter("response-cache"));
+
+/// By how much the number of instructions may differ from what is written here.
+const TOLERANCE_PERCENT: u64 = 5;
+
+/// A path and what is to be measured on it.
+struct Path {
+    name: &'static str,
+    configuration: &'static str,
+    /// What the upstream says.
+    control: &'static str,
+    /// How many requests come before the one that is measured, on the worker itself and on another.
+    before: [usize; 2],
+    is_hit: bool,
+    host_calls: &'static [(&'static str, u64)],
+    instructions: u64,
+}
+
+const QUIET: &str = r#"{"cache_status": false, "rules": [{"name": "all"}]}"#;
+
+const PATHS: [Path; 4] = [
+    Path {
+        name: "a hit of the local level",
+        configuration: QUIET,
+        control: "max-age=60",
+        before: [3, 0],
+        is_hit: true,
+        host_calls: &[
+            ("clock_time_get", 2),
+            ("proxy_get_header_map_pairs", 1),
+            ("proxy_get_metric", 1),
+            ("proxy_increment_metric", 1),
+            ("proxy_send_local_response", 1),
+        ],
+        instructions: 27_477,
+    },
+    Path {
+        name: "a hit of the shared level",
+        configuration: r#"{"cache_status": false, "store": {"local": {"max_bytes": "0B"}}, "rules": [{"name": "all"}]}"#,
+        control: "max-age=60",
+        before: [1, 1],
+        is_hit: true,
+        host_calls: &[
+            ("clock_time_get", 2),
+            ("proxy_get_header_map_pairs", 1),
+            ("proxy_get_metric", 1),
+            ("proxy_get_shared_data", 2),
+            ("proxy_increment_metric", 1),
+            ("proxy_send_local_response", 1),
+        ],
+        instructions: 35_831,
+    },
+    Path {
+        name: "a miss that is known not to be storable",
+        configuration: QUIET,
+        control: "no-store",
+        before: [2, 0],
+        is_hit: false,
+        host_calls: &[
+            ("clock_time_get", 6),
+            ("proxy_get_header_map_pairs", 2),
+            ("proxy_get_metric", 1),
+            ("proxy_get_shared_data", 1),
+            ("proxy_increment_metric", 2),
+        ],
+        instructions: 30_724,
+    },
+    Path {
+        name: "a miss that is stored",
+        configuration: QUIET,
+        control: "max-age=60",
+        before: [0, 0],
+        is_hit: false,
+        host_calls: &[
+            ("clock_time_get", 7),
+            ("proxy_get_buffer_bytes", 1),
+            ("proxy_get_header_map_pairs", 2),
+            ("proxy_get_metric", 3),
+            ("proxy_get_shared_data", 3),
+            ("proxy_increment_metric", 3),
+            ("proxy_set_shared_data", 3),
+        ],
+        instructions: 68_577,
+    },
+];
+
+/// What a request for `path` costs from its beginning to its end, and whether it was a hit.
+fn cost(workers: &Workers, worker: usize, path: &str, control: &str) -> (Cost, bool) {
+    let headers = [
+        (":scheme", "http"),
+        ("x-forwarded-proto", "http"),
+        ("user-agent", "curl/8"),
+        ("accept", "*/*"),
+        ("x-request-id", "0e4ecd64-8a2c-4a3b-9b7e-9f4f7d7a2a11"),
+    ];
+    let stream = workers.get(worker, path, &headers);
+    let mut cost = stream.last_cost();
+    let is_hit = stream.local_reply().is_some();
+    if !is_hit {
+        let answer = [
+            (":status", "200"),
+            ("cache-control", control),
+            ("content-type", "text/plain"),
+            ("content-length", "1024"),
+        ];
+        stream.response_headers(&answer, false).unwrap();
+        cost += &stream.last_cost();
+        stream.response_body("x".repeat(1_024), true).unwrap();
+        cost += &stream.last_cost();
+    }
+    stream.finish().unwrap();
+    cost += &stream.last_cost();
+    (cost, is_hit)
+}
+
+impl Path {
+    fn measure(&self) -> Cost {
+        let workers = Workers::start(&MODULE, 2, self.configuration);
+        // The table's secret exists.
+        _ = cost(&workers, 0, "/other", self.control);
+        _ = cost(&workers, 1, "/other", self.control);
+        for (worker, count) in self.before.iter().enumerate() {
+            (0..*count).for_each(|_| _ = cost(&workers, worker, "/", self.control));
+        }
+        let (cost, is_hit) = cost(&workers, 0, "/", self.control);
+        assert_eq!(is_hit, self.is_hit, "{}", self.name);
+        cost
+    }
+
+    fn allows(&self, cost: &Cost) -> bool {
+        let instructions = cost.instructions.unwrap();
+        cost.host_calls.iter().map(|(name, count)| (*name, *count)).eq(self.host_calls.iter().copied())
+            && instructions.abs_diff(self.instructions) * 100 <= self.instructions * TOLERANCE_PERCENT
+    }
+}
+
+/// The numbers as they stand in the table above.
+fn as_written(name: &str, cost: &Cost) -> String {
+    let mut text = format!("{name}:\n        host_calls: &[\n");
+    for (name, count) in &cost.host_calls {
+        writeln!(text, "            ({name:?}, {count}),").unwrap();
+    }
+    let digits = cost.instructions.unwrap().to_string();
+    let (thousands, rest) = digits.split_at(digits.len().saturating_sub(3));
+    let separator = if thousands.is_empty() { "" } else { "_" };
+    writeln!(text, "        ],\n        instructions: {thousands}{separator}{rest},").unwrap();
+    text
+}
+
+#[test]
+fn every_path_costs_what_is_written_here() {
+    let measured = PATHS.iter().map(|path| (path, path.measure()));
+    let other: Vec<_> = measured.filter(|(path, cost)| !path.allows(cost)).collect();
+    let text: Vec<String> = other.iter().map(|(path, cost)| as_written(path.name, cost)).collect();
+    assert!(text.is_empty(), "the cost has changed; think, then write down:\n{}", text.join("\n"));
+}
