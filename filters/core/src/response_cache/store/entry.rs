@@ -152,10 +152,10 @@ impl<'a> Entry<'a> {
         parts(&self.tail)
     }
 
-    /// The key of the entry that is next.
-    pub(super) fn peek(reader: &Reader<'_>) -> Option<Fingerprint> {
+    /// Key and stamp of the entry that is next.
+    pub(super) fn peek(reader: &Reader<'_>) -> Option<(Fingerprint, u64)> {
         let mut ahead = *reader;
-        ahead.u128().map(Fingerprint)
+        Some((Fingerprint(ahead.u128()?), ahead.u64()?))
     }
 
     /// Passes over the entry that is next.

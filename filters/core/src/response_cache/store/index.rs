@@ -14,6 +14,9 @@ const VERSION: u8 = 1;
 /// How many purged keys a set remembers. A fetch that began before the oldest of them is not stored.
 pub(super) const REMEMBERED_KEYS: usize = 24;
 
+/// What follows the front of a set that lists nothing and counts nothing.
+pub(super) const NOTHING_LISTED: &[u8] = &[0, 0];
+
 /// What a purged key, a mark and a flight take.
 const PURGED_BYTES: usize = 16;
 const MARK_BYTES: usize = 28;
@@ -73,6 +76,16 @@ impl<'a> Index<'a> {
 
     /// The set in these bytes, if it is one.
     pub fn decode(bytes: &'a [u8]) -> Option<Self> {
+        let (mut set, rest) = Self::front(bytes)?;
+        let mut reader = Reader::new(rest);
+        set.entries = list(&mut reader, WAYS, Entry::decode)?;
+        set.sketch = Sketch::decode(&mut reader)?;
+        reader.end(set).filter(Self::is_sound)
+    }
+
+    /// The set in these bytes without its entries and counts, and the bytes that hold those: who changes neither need
+    /// not take them in. See [`Self::encode_before`].
+    pub(super) fn front(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let mut reader = Reader::new(bytes);
         if reader.u8()? != VERSION {
             return None;
@@ -81,10 +94,18 @@ impl<'a> Index<'a> {
         let purged = list(&mut reader, REMEMBERED_KEYS, |reader| Some((reader.u64()?, reader.u64()?)))?;
         let marks = list(&mut reader, MOST_MARKS, mark)?;
         let flights = list(&mut reader, MOST_FLIGHTS, flight)?;
-        let entries: Vec<Entry<'a>> = list(&mut reader, WAYS, Entry::decode)?;
-        let sketch = Sketch::decode(&mut reader)?;
-        let set = reader.end(Self { walked, sequence, hand, purged, marks, flights, entries, sketch })?;
-        set.is_sound().then_some(set)
+        let rest = reader.raw(reader.left())?;
+        Some((Self { walked, sequence, hand, purged, marks, flights, ..Self::default() }, rest))
+    }
+
+    /// Whether these bytes, the rest after [`Self::front`], list an entry of the key that is later than `sequence`.
+    pub(super) fn has_later(rest: &[u8], key: Fingerprint, sequence: u64) -> bool {
+        let mut reader = Reader::new(rest);
+        let Some(count) = reader.u8() else { return false };
+        (0..count).any(|_| {
+            let is_later = Entry::peek(&reader).is_some_and(|(of, stamp)| of == key && stamp > sequence);
+            Entry::skip(&mut reader).is_some() && is_later
+        })
     }
 
     /// What a lookup needs of the set in these bytes: no more than the entries of one key is taken in.
@@ -100,7 +121,7 @@ impl<'a> Index<'a> {
         }
         let mut entries = Vec::new();
         for _ in 0..reader.u8()? {
-            if Entry::peek(&reader)? == key {
+            if Entry::peek(&reader)?.0 == key {
                 entries.push(Entry::decode(&mut reader)?);
             } else {
                 Entry::skip(&mut reader)?;
@@ -120,17 +141,33 @@ impl<'a> Index<'a> {
 
     /// The set as bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::with_capacity(64 + 128 * self.entries.len());
+        let mut writer = Writer::with_capacity(512 + 192 * self.entries.len());
+        self.encode_front(&mut writer);
+        count(&mut writer, self.entries.len());
+        self.entries.iter().for_each(|entry| entry.encode(&mut writer));
+        self.sketch.encode(&mut writer);
+        writer.finish()
+    }
+
+    /// A set of which only the front was taken in, as bytes; `rest` is what followed it.
+    pub(super) fn encode_before(&self, rest: &[u8]) -> Vec<u8> {
+        let mut writer = Writer::with_capacity(512 + rest.len());
+        self.encode_front(&mut writer);
+        writer.raw(rest);
+        writer.finish()
+    }
+
+    fn encode_front(&self, writer: &mut Writer) {
         writer.u8(VERSION);
         writer.u64(self.walked);
         writer.u64(self.sequence);
         writer.u64(self.hand);
-        count(&mut writer, self.purged.len());
+        count(writer, self.purged.len());
         for (key, at) in &self.purged {
             writer.u64(*key);
             writer.u64(*at);
         }
-        count(&mut writer, self.marks.len());
+        count(writer, self.marks.len());
         for mark in &self.marks {
             writer.u128(mark.key.0);
             writer.u64(mark.until.as_nanos());
@@ -142,7 +179,7 @@ impl<'a> Index<'a> {
             writer.u16(status);
             writer.u8(attempts);
         }
-        count(&mut writer, self.flights.len());
+        count(writer, self.flights.len());
         for flight in &self.flights {
             writer.u128(flight.key.0);
             writer.u8(flight.leader.slot);
@@ -152,10 +189,6 @@ impl<'a> Index<'a> {
             writer.u8(flight.attempts);
             writer.u64(flight.waiters);
         }
-        count(&mut writer, self.entries.len());
-        self.entries.iter().for_each(|entry| entry.encode(&mut writer));
-        self.sketch.encode(&mut writer);
-        writer.finish()
     }
 
     /// What this set knows of purges.

@@ -2,9 +2,9 @@
 
 use super::{Flight, Leadership, MOST_ATTEMPTS, Mark, MarkKind, Waiter};
 use crate::protocol::{Input, MAX_LOST_SWAPS, Machine, Step, Version};
-use crate::response_cache::store::entry::Entry;
 use crate::response_cache::store::find::{Found, Snapshot};
-use crate::response_cache::store::index::{Index, MOST_FLIGHTS, Ticket};
+use crate::response_cache::store::index::{Index, MOST_FLIGHTS, NOTHING_LISTED, Ticket};
+use crate::response_cache::store::policy::Eviction;
 use crate::response_cache::store::shape::{Key, Shape};
 use crate::rewrite::{Edit, Edited, Rewrite, Unfinished};
 use crate::slots::Fingerprint;
@@ -111,23 +111,34 @@ impl Join {
         value: Option<&[u8]>,
         version: Version,
     ) -> Step<Key, Result<(Joined, Ticket), Unfinished>> {
-        let known = value.and_then(Index::decode);
+        let known = value.and_then(Index::front);
         // Of a set that cannot be read nothing is known, not even purges.
-        let ticket = known.as_ref().map(Index::ticket).unwrap_or_default();
-        let mut index = known.unwrap_or_else(|| Index::empty(self.now));
-        let (joined, changed) = self.decide(&mut index);
+        let ticket = known.as_ref().map(|(front, _)| front.ticket()).unwrap_or_default();
+        let (mut front, rest) = known.unwrap_or_else(|| (Index::empty(self.now), NOTHING_LISTED));
+        let (joined, changed) = self.decide(&mut front, rest);
         if !changed {
             return Step::Done(Ok((joined, ticket)));
         }
         self.joining = Some((joined, ticket));
-        Step::Swap { key: Key::Set(self.set), version, value: index.encode() }
+        let value = front.encode_before(rest);
+        let value = if matches!(joined, Joined::Lead(_)) { self.asked(value) } else { value };
+        Step::Swap { key: Key::Set(self.set), version, value }
+    }
+
+    /// For the policy that counts how often keys are asked for, the set with one more count.
+    fn asked(&self, value: Vec<u8>) -> Vec<u8> {
+        if self.shape.eviction() != Eviction::Lfu {
+            return value;
+        }
+        let Some(mut index) = Index::decode(&value) else { return value };
+        index.ask(Eviction::Lfu, self.key);
+        index.encode()
     }
 
     /// What the request does, and whether the set is to be written for it.
-    fn decide(&self, index: &mut Index<'_>) -> (Joined, bool) {
+    fn decide(&self, index: &mut Index<'_>, rest: &[u8]) -> (Joined, bool) {
         let now = self.now;
-        let is_new = |entry: &Entry<'_>| entry.key == self.key && entry.stamp > self.seen.sequence;
-        if index.entries.iter().any(is_new) {
+        if Index::has_later(rest, self.key, self.seen.sequence) {
             return (Joined::LookAgain, false);
         }
         // Who waits for the own one is told by whoever takes it over; others have waited long enough.
@@ -176,7 +187,6 @@ impl Join {
             attempts: before.unwrap_or(0).saturating_add(1),
             waiters: taken_over.map_or(0, |flight| flight.waiters & !slot_bit),
         });
-        index.ask(self.shape.eviction(), self.key);
         (Joined::Lead(Leadership { set, key, token }), true)
     }
 }
@@ -264,7 +274,8 @@ impl Edit for Finishing {
     type Output = Finished;
 
     fn edit(&self, old: Option<&[u8]>) -> Edited<Finished> {
-        let mut index = Index::read(old, self.now);
+        let known = old.and_then(Index::front);
+        let (mut index, rest) = known.unwrap_or_else(|| (Index::empty(self.now), NOTHING_LISTED));
         let key = self.leadership.key;
         let landed = index.land(self.leadership);
         let attempts = match (self.outcome, landed) {
@@ -282,6 +293,6 @@ impl Edit for Finishing {
             }
         };
         let waiters = landed.map_or(0, |flight| flight.waiters);
-        Edited::Replace(index.encode(), Finished { waiters, attempts })
+        Edited::Replace(index.encode_before(rest), Finished { waiters, attempts })
     }
 }

@@ -1,6 +1,11 @@
 use super::*;
+use crate::protocol::{Input, Machine, Step, Version};
+use crate::response_cache::store::find::Find;
+use crate::response_cache::store::policy::Eviction;
+use crate::response_cache::store::shape::Shape;
 use crate::vms::{Slot, SlotState, View};
 use core::time::Duration;
+use std::rc::Rc;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -90,6 +95,22 @@ fn a_pulse_counts_if_it_is_the_leaders_and_recent() {
         assert_eq!(is_dead, dead, "{value:?}, {since}, {now}");
     }
     assert_eq!(Pulse::decode(&pulse(1, 5)), Some(Pulse { of: member(1), at: at(5) }));
+}
+
+#[test]
+fn the_policy_that_counts_requests_hears_of_who_leads() {
+    for (eviction, count) in [(Eviction::Lfu, 1), (Eviction::Sieve, 0)] {
+        let (shape, key) = (Shape::new(1 << 20, 32, 1 << 16, eviction), Fingerprint(9));
+        let absent = Input::Value { value: None, version: Version::Absent };
+        let Step::Done(Ok(found)) = Find::new(shape, key, at(1)).resume(absent) else {
+            panic!("must be found")
+        };
+        let me = (member(0), Rc::new(View::default()));
+        let mut join = Join::new(shape, (key, WANTED), found, me, at(1), Duration::from_secs(5));
+        let Step::Swap { value, .. } = join.resume(Input::Start) else { panic!("must lead") };
+        let index = Index::decode(&value).unwrap();
+        assert_eq!((index.sketch.estimate(key), index.flights.len()), (count, 1), "{eviction:?}");
+    }
 }
 
 #[test]

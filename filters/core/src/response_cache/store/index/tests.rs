@@ -100,3 +100,25 @@ fn a_place_is_free_if_no_entry_has_it_and_is_left_alone_for_long() {
     index.entries.clear();
     assert_eq!(index.free_slot(), Some(0));
 }
+
+#[test]
+fn a_set_whose_front_alone_was_taken_in_keeps_the_rest() {
+    let bytes = full().encode();
+    let (mut front, rest) = Index::front(&bytes).unwrap();
+    assert_eq!(front.encode_before(rest), bytes);
+    front.flights.clear();
+    let changed = front.encode_before(rest);
+    assert_eq!(Index::decode(&changed), Some(Index { flights: Vec::new(), ..full() }));
+    let stamps: Vec<u64> = full().entries.iter().map(|entry| entry.stamp).collect();
+    for (key, sequence, later) in [
+        (7, stamps[2] - 1, true),
+        (7, stamps[2], false),
+        (8, stamps[1] - 1, true),
+        (8, stamps[1], false),
+        (9, 0, false),
+    ] {
+        assert_eq!(Index::has_later(rest, Fingerprint(key), sequence), later, "{key} after {sequence}");
+    }
+    let empty = Index::empty(at(1));
+    assert_eq!(empty.encode_before(NOTHING_LISTED), empty.encode());
+}

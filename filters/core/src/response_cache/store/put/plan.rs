@@ -48,6 +48,10 @@ impl Plan {
         }
         let eviction = put.shape.eviction();
         index.touch(eviction, &put.hits);
+        // Who leads a flight has been counted when it joined.
+        if put.leadership.is_none() {
+            index.ask(eviction, put.key);
+        }
         let invalidates = index.entries.iter().any(|other| other.key == put.key);
         let mut going = Going::default();
         let same = |other: &Entry<'_>| other.key == entry.key && other.variant() == entry.variant();
