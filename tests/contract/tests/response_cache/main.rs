@@ -32,16 +32,6 @@ struct Got {
     said: String,
     /// Whether the upstream was asked.
     asked: bool,
-    stream: Stream,
-}
-
-impl Got {
-    fn header(&self, name: &str) -> Option<String> {
-        match self.stream.local_reply() {
-            Some(reply) => reply.headers.text(name).map(str::to_owned),
-            None => self.stream.response().headers.text(name).map(str::to_owned),
-        }
-    }
 }
 
 /// What the upstream answers.
@@ -79,7 +69,7 @@ fn ask(
 
 /// What the client of a stream gets, if the upstream answers so.
 fn answered(stream: Stream, upstream: Upstream<'_>) -> Got {
-    assert_eq!(stream.local_reply().is_some() || stream.paused().is_none(), true, "it waits");
+    assert!(stream.local_reply().is_some() || stream.paused().is_none(), "it waits");
     let asked = stream.local_reply().is_none();
     if asked {
         let mut all = vec![(":status", upstream.status)];
@@ -95,7 +85,6 @@ fn answered(stream: Stream, upstream: Upstream<'_>) -> Got {
             body: String::from_utf8(reply.body.clone()).unwrap(),
             said: reply.headers.text("cache-status").unwrap_or_default().to_owned(),
             asked,
-            stream: stream.clone(),
         },
         None => {
             let response = stream.response();
@@ -104,7 +93,6 @@ fn answered(stream: Stream, upstream: Upstream<'_>) -> Got {
                 body: String::from_utf8(response.body.clone()).unwrap(),
                 said: response.headers.text("cache-status").unwrap_or_default().to_owned(),
                 asked,
-                stream: stream.clone(),
             }
         }
     };
