@@ -19,8 +19,13 @@ pub(crate) struct Shipped {
 }
 
 /// Each of them, by name.
-pub(crate) const SHIPPED: &[Shipped] =
-    &[circuit_breaker::CIRCUIT_BREAKER, rate_limit::RATE_LIMIT, retry_policy::RETRY_POLICY];
+pub(crate) const SHIPPED: &[Shipped] = &[
+    circuit_breaker::CIRCUIT_BREAKER,
+    load_shedding::LOAD_SHEDDING,
+    rate_limit::RATE_LIMIT,
+    response_cache::RESPONSE_CACHE,
+    retry_policy::RETRY_POLICY,
+];
 
 impl Shipped {
     pub(crate) fn bytes(&self) -> Vec<u8> {
