@@ -10,7 +10,7 @@ use ballast_core::rewrite::Rewrite;
 use ballast_host::{Cx, Host, StartError};
 
 /// What the circuit breaker leaves behind for a request that it watches: `<rule>,<state>`.
-const BREAKER: &str = "circuit-breaker";
+const BREAKER: &str = "ballast.circuit-breaker";
 
 /// One policy at work.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl Running {
     pub(crate) fn stopped<H: Host>(&self, cx: &Cx<'_, H>) -> Option<Refusal> {
         let stop = self.policy.stop_when;
         stop.overload(cx.facts()).or_else(|| {
-            let fact = if stop.breaker_open { cx.fact(BREAKER) } else { None };
+            let fact = if stop.breaker_open { cx.host.property(BREAKER) } else { None };
             let state = fact.as_deref().and_then(|fact| fact.rsplit(|byte| *byte == b',').next());
             matches!(state, Some(b"open" | b"half_open")).then_some(Refusal::BreakerOpen)
         })

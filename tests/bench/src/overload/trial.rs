@@ -67,7 +67,7 @@ pub struct Trial {
     pub stats: Vec<(String, u64)>,
     /// Envoy's limit over time, where the way has one.
     pub limits: Vec<(Duration, u64)>,
-    /// The longest that a task that should run every [`LOOK`] did not: how much the machine disturbed the trial.
+    /// The longest that a task that should run every 10 ms did not: how much the machine disturbed the trial.
     pub longest_stall: Duration,
 }
 

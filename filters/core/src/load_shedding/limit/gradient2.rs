@@ -19,9 +19,8 @@
 //! higher floor is believed for some windows, and one that was guessed falls.
 //!
 //! While all of the limit is in use, two windows in some dozens have a fifth less of it; the second, of which all requests
-//! were let through with less, is compared. If the throughput is the same with
-//! less, the rest only made a queue, and the floor was too high. If it fell, the limit was right. A limit that is
-//! not in use is never touched.
+//! were let through with less, is compared. If the throughput is the same with less, the rest only made a queue, and the
+//! floor was too high. If it fell, the limit was right. A limit that is not in use is never touched.
 
 use super::{Settings, Window, number, positive};
 use crate::wire::{Reader, Writer};
@@ -270,5 +269,55 @@ impl Memory {
         if self.until_dip == 0 {
             self.before_dip = throughput;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Algorithm;
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    const ALGORITHM: Gradient2 = Gradient2 { tolerance: 1.25 };
+    const SETTINGS: Settings =
+        Settings { algorithm: Algorithm::Gradient2(ALGORITHM), initial: 20, min: 4, max: 1_000 };
+
+    fn window(latency: f64, in_flight: f64, left: bool) -> Window {
+        let most_in_flight = in_flight;
+        Window { latency, mean: latency, in_flight, most_in_flight, dropped: false, drop_share: 0.0, left }
+    }
+
+    #[test]
+    fn fewer_in_flight_that_are_as_slow_raise_the_floor_unless_clients_leave() {
+        let memory = Memory {
+            floor: 20.0,
+            best: 0.03,
+            congested_at: (25.0, 450.0),
+            until_dip: 9,
+            ..Memory::default()
+        };
+        for (left, expected) in [(false, 500.0), (true, 20.0)] {
+            let (_, after) = ALGORITHM.step(12.0, memory, &window(500.0, 10.0, left), &SETTINGS);
+            assert_eq!(after.floor, expected, "clients left: {left}");
+        }
+    }
+
+    #[test]
+    fn a_guessed_floor_falls_while_clients_leave_and_a_proved_one_stays() {
+        for (is_guess, expected) in [(true, 270.0), (false, 300.0)] {
+            let memory = Memory { floor: 300.0, best: 0.05, until_dip: 9, is_guess, ..Memory::default() };
+            let (_, after) = ALGORITHM.step(20.0, memory, &window(480.0, 20.0, true), &SETTINGS);
+            assert_eq!(after.floor, expected, "guessed: {is_guess}");
+        }
+    }
+
+    #[test]
+    fn drops_of_what_was_let_through_before_a_back_off_count_once() {
+        let memory = Memory { floor: 20.0, ..Memory::default() };
+        let dropped = Window { dropped: true, drop_share: 0.5, ..window(100.0, 20.0, true) };
+        let (once, memory) = ALGORITHM.step(20.0, memory, &dropped, &SETTINGS);
+        let (twice, _) = ALGORITHM.step(once, memory, &dropped, &SETTINGS);
+        assert_eq!((once, twice), (15.0, 15.0));
     }
 }
