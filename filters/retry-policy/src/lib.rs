@@ -3,9 +3,9 @@
 //! # How
 //!
 //! By way of the router, the request's headers tell Envoy's own router what to retry, and the budget is charged
-//! with what it did ([`routed`]). By replay, the first attempt goes through the router, an answer that asks for a retry is held
+//! with what it did (`routed`). By replay, the first attempt goes through the router, an answer that asks for a retry is held
 //! back, the wait is a timer, further attempts are call-outs, and the last answer is put in the held one's place
-//! ([`replayed`]).
+//! (`replayed`).
 //!
 //! # Limits
 //!
