@@ -2,7 +2,9 @@ use super::super::policy::{HalfOpen, OpenWait, Trip};
 use super::super::window::{Shape, time_window};
 use super::*;
 use crate::random::Fixed;
+use crate::slots::Entry;
 use crate::units::Share;
+use crate::wire::{Reader, Writer};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
