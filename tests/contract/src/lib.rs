@@ -11,10 +11,12 @@
     reason = "test support fails loudly"
 )]
 
+mod hot_path;
 mod protobuf;
 mod sequence;
 mod workload;
 
+pub use hot_path::other_cost;
 pub use protobuf::encode_struct;
 pub use sequence::Sequence;
 pub use workload::{instrumented_filter, whole_cost};

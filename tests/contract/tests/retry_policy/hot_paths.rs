@@ -1,14 +1,10 @@
 //! What a request costs that needs no retry, exactly.
 
-use ballast_contract::{Workers, instrumented_filter, whole_cost};
+use ballast_contract::{Workers, instrumented_filter, other_cost, whole_cost};
 use ballast_wasm_host::{Cost, Module};
-use std::fmt::Write;
 use std::sync::LazyLock;
 
 static MODULE: LazyLock<Module> = LazyLock::new(|| instrumented_filter("retry-policy"));
-
-/// By how much the number of instructions may differ from what is written here.
-const TOLERANCE_PERCENT: u64 = 5;
 
 struct Path {
     name: &'static str,
@@ -86,28 +82,11 @@ impl Path {
         (0..2).for_each(|_| _ = whole_cost(&get()));
         whole_cost(&get())
     }
-
-    fn allows(&self, cost: &Cost) -> bool {
-        let instructions = cost.instructions.unwrap();
-        cost.host_calls.iter().map(|(name, count)| (*name, *count)).eq(self.host_calls.iter().copied())
-            && instructions.abs_diff(self.instructions) * 100 <= self.instructions * TOLERANCE_PERCENT
-    }
-}
-
-/// The numbers as they stand in the table above.
-fn as_written(name: &str, cost: &Cost) -> String {
-    let mut text = format!("{name}:\n        host_calls: &[\n");
-    for (name, count) in &cost.host_calls {
-        writeln!(text, "            ({name:?}, {count}),").unwrap();
-    }
-    writeln!(text, "        ],\n        instructions: {},", cost.instructions.unwrap()).unwrap();
-    text
 }
 
 #[test]
 fn every_path_costs_what_is_written_here() {
-    let measured = PATHS.iter().map(|path| (path, path.measure()));
-    let other: Vec<_> = measured.filter(|(path, cost)| !path.allows(cost)).collect();
-    let text: Vec<String> = other.iter().map(|(path, cost)| as_written(path.name, cost)).collect();
+    let other = |path: &Path| other_cost(path.name, path.host_calls, path.instructions, &path.measure());
+    let text: Vec<String> = PATHS.iter().filter_map(other).collect();
     assert!(text.is_empty(), "the cost has changed; think, then write down:\n{}", text.join("\n"));
 }
