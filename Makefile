@@ -41,12 +41,13 @@ test-contract: wasm ## the shipped modules under the in-process host
 e2e: wasm ## the shipped modules in a real Envoy; FILTER=rate-limit for one, BALLAST_ENVOY=container|process
 	cargo test --no-fail-fast -p ballast-e2e $(if $(FILTER),--test $(subst -,_,$(FILTER)))
 
-check: wasm ## formatting, lints (native and Wasm), docs, every file in envoy/
+check: wasm ## formatting, lints (native and Wasm), docs, every file in envoy/ (by Envoy and by ballast-check)
 	cargo fmt --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy $(WASM_CRATES) --target wasm32-wasip1 -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
 	cargo run -q -p ballast-harness --bin ballast-validate
+	cargo run -q -p ballast-check -- --deny-warnings $(wildcard envoy/*.yaml)
 
 bench: wasm ## measure what each filter costs in a real Envoy; FILTER=rate-limit for one
 	cargo run --release -p ballast-bench --bin bench -- $(FILTER)

@@ -22,6 +22,16 @@ impl ConfigError {
         Self { path: bounded(path), reason }
     }
 
+    /// Where it is, as in `limits[0].rate`; empty for all of it.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What is wrong and what is allowed.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// The whole configuration is wrong.
     pub(super) fn at_root(reason: String) -> Self {
         Self::new(String::new(), reason)
