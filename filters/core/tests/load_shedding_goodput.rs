@@ -46,7 +46,16 @@ fn settings() -> Settings {
 }
 
 fn scenario(sources: Vec<Source>, seconds: f64, seed: u64) -> Scenario {
-    Scenario { settings: settings(), workers: 4, servers: 8, service_ms: |_| 20.0, sources, seconds, seed }
+    Scenario {
+        settings: settings(),
+        workers: 4,
+        servers: 8,
+        service_ms: |_| 20.0,
+        sources,
+        seconds,
+        seed,
+        stall_ms: 0.0,
+    }
 }
 
 /// Everybody alike, so many times the capacity.
@@ -65,7 +74,7 @@ fn what_is_offered_is_served_up_to_the_capacity_and_the_capacity_beyond() {
             let what =
                 format!("seed {seed}, {times}x: {goodput:.1} of {offered:.1} offered, p99 {p99:.1} ms");
             if times < 1.0 {
-                assert!(outcome.requests.iter().all(|request| !request.refused), "{what}");
+                assert!(outcome.requests.iter().all(|request| request.refused.is_none()), "{what}");
             }
             // At random more or less comes than should: more than the capacity cannot be had.
             let share = if times > 1.0 { 0.97 } else { 0.96 };
@@ -91,16 +100,28 @@ fn critical_requests_are_answered_when_four_times_the_capacity_comes() {
     }
 }
 
+/// One at ten times its share, nine at half of theirs.
+fn one_floods() -> Vec<Source> {
+    let tenant = |caller| Source { per_second: if caller == 0 { 400.0 } else { 20.0 }, class: 2, caller };
+    (0..10).map(tenant).collect()
+}
+
+/// In each of these seeds the quiet ones once lost: the gate was open for a moment and they waited behind the flood (18, 215, 252,
+/// 268), or one of them shared its counters with who floods (266).
+const ONCE_LOST: [u64; 5] = [18, 215, 252, 266, 268];
+
 #[test]
 fn quiet_tenants_keep_their_service_beside_one_that_floods() {
-    for seed in 1..=6 {
-        let sources: Vec<Source> = (0..10)
-            .map(|caller| Source { per_second: if caller == 0 { 400.0 } else { 20.0 }, class: 2, caller })
-            .collect();
-        let outcome = run(&scenario(sources, 20.0, seed));
-        let quiet = outcome.success(3.0, 20.0, |request| request.source > 0);
-        assert!(quiet >= 0.995, "seed {seed}: {quiet:.4}");
-        assert!(outcome.goodput(0.0, 20.0) >= 0.95 * CAPACITY, "seed {seed}");
+    for seed in (1..=60).chain(ONCE_LOST) {
+        for stall_ms in [0.0, 40.0] {
+            let outcome = run(&Scenario { stall_ms, ..scenario(one_floods(), 10.0, seed) });
+            for (from, to) in [(1.0, 5.0), (5.0, 10.0)] {
+                let quiet = outcome.success(from, to, |request| request.source > 0);
+                assert!(quiet >= 0.995, "seed {seed}, stalls of {stall_ms} ms, from {from} s: {quiet:.4}");
+            }
+            let goodput = outcome.goodput(0.0, 10.0) / CAPACITY;
+            assert!(stall_ms > 0.0 || goodput >= 0.95, "seed {seed}: {goodput:.3}");
+        }
     }
 }
 
@@ -108,7 +129,7 @@ fn quiet_tenants_keep_their_service_beside_one_that_floods() {
 #[test]
 fn a_slow_upstream_is_not_flooded_and_recovers() {
     let mut slowed = Vec::new();
-    for seed in 1..=24 {
+    for seed in 1..=96 {
         let times = [0.9, 1.0, 2.0, 4.0][seed as usize % 4];
         let mut scenario = scenario(everybody(times), 30.0, seed);
         scenario.service_ms = |now| if (10_000.0..20_000.0).contains(&now) { 200.0 } else { 20.0 };
@@ -127,7 +148,7 @@ fn a_slow_upstream_is_not_flooded_and_recovers() {
     }
     // The bounds of a service. Single runs may miss them by a little: windows of a slow upstream have few samples.
     let good = slowed.iter().filter(|(upstream, goodput)| *upstream <= 16 && *goodput >= 36.0).count();
-    assert!(good >= 21, "{slowed:.1?}");
+    assert!(good * 6 >= slowed.len() * 5, "{good} of {}: {slowed:.1?}", slowed.len());
 }
 
 #[test]

@@ -12,7 +12,7 @@
 
 use super::admission::{History, Tally};
 use super::fairness::Sketch;
-use super::gate::Gate;
+use super::gate::{Gate, TOLERATED};
 use super::level::Level;
 use super::limit::{Limit, Window};
 use super::priority::Mix;
@@ -24,7 +24,7 @@ use crate::time::MonoTime;
 use crate::wire::{Reader, Writer};
 use core::time::Duration;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// How often the load is looked at.
 pub const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -32,8 +32,6 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(100);
 const STALE_WINDOW: Duration = Duration::from_secs(5);
 /// What counts of the past is multiplied by this at each look.
 const FADE: f64 = 0.75;
-/// So much may be refused at the limit before the gate has a part in it.
-const TOLERATED: f64 = 0.10;
 /// From this share of refused requests on who waits is hurried.
 const OVERLOADED: f64 = 0.15;
 /// Below this load there is room that the gate must not keep empty.

@@ -2,15 +2,15 @@
 //!
 //! # How
 //!
-//! How often each caller has come lately is kept in a count-min sketch (Cormode and Muthukrishnan, 2005): two rows of
-//! counters, of which a caller's smaller one counts, so memory is fixed however many callers there are. If a part of the
+//! How often each caller has come lately is kept in a count-min sketch (Cormode and Muthukrishnan, 2005): three rows of
+//! counters, of which a caller's smallest one counts, so memory is fixed however many callers there are. If a part of the
 //! requests must go, the fair share is the number that nobody may exceed so that the rest fits (max-min fairness): who came
 //! less often loses nothing, who came more often is cut down to it.
 //!
 //! # Limits
 //!
-//! A caller that shares both of its counters with greedier ones is taken for them: with one greedy caller in
-//! 65,536 cases one.
+//! A caller that shares all of its counters with greedier ones is taken for them, for as long as the process lives: with one
+//! greedy caller in 16 million cases one.
 
 use crate::slots::Fingerprint;
 use crate::wire::{Reader, Writer};
@@ -18,7 +18,7 @@ use crate::wire::{Reader, Writer};
 /// Counters of a row.
 const WIDTH: usize = 256;
 /// How many rows there are.
-const ROWS: usize = 2;
+const ROWS: usize = 3;
 
 /// How often callers have come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl Sketch {
 /// A caller's counter in each row.
 fn places(caller: Fingerprint) -> [usize; ROWS] {
     let byte = |shift: u32| usize::from(u8::try_from((caller.0 >> shift) & 0xff).unwrap_or(0));
-    [byte(0), WIDTH + byte(64)]
+    [byte(0), WIDTH + byte(32), 2 * WIDTH + byte(64)]
 }
 
 #[cfg(test)]
@@ -147,12 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_is_not_taken_for_one_that_shares_one_of_its_counters() {
-        let mut sketch = Sketch::default();
-        let (quiet, greedy) = (Fingerprint(5), Fingerprint(5 | 9 << 64));
-        (0..100).for_each(|_| sketch.count(greedy));
-        sketch.count(quiet);
-        assert_eq!((sketch.of(quiet), sketch.of(greedy)), (1, 100));
+    fn a_caller_is_not_taken_for_one_that_shares_two_of_its_counters() {
+        for other in [5 | 9 << 64, 5 | 9 << 32, 9] {
+            let mut sketch = Sketch::default();
+            let (quiet, greedy) = (Fingerprint(5), Fingerprint(other));
+            (0..100).for_each(|_| sketch.count(greedy));
+            sketch.count(quiet);
+            assert_eq!((sketch.of(quiet), sketch.of(greedy)), (1, 100), "{other:x}");
+        }
     }
 
     #[test]
@@ -173,6 +175,6 @@ mod tests {
         let bytes = writer.finish();
         assert_eq!(Sketch::decode(&mut Reader::new(&bytes)), Some(sketch));
         assert_eq!(Sketch::decode(&mut Reader::new(&bytes[..bytes.len() - 1])), None);
-        assert_eq!(Sketch::decode(&mut Reader::new(&[1, 0, 0, 2, 1, 0])), None, "there is no counter 512");
+        assert_eq!(Sketch::decode(&mut Reader::new(&[1, 0, 0, 3, 1, 0])), None, "there is no counter 768");
     }
 }

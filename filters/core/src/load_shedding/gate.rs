@@ -7,6 +7,9 @@
 //! in part. By fairness those go who have come more often than their share. Both together: the class says how
 //! much of it must go, fairness says who.
 //!
+//! Who has come far less often than a fair share is favoured while the gate is open, too: what must go then goes from the queue,
+//! and whether the gate is open changes from moment to moment where the load is near what there is room for.
+//!
 //! # Limits
 //!
 //! The gate leaves a part of the excess to the queue on purpose: what waits is at hand the moment there is room, and order
@@ -17,6 +20,13 @@ use super::fairness::Sketch;
 use super::priority::Mix;
 use super::queue::Standing;
 use crate::random::Random;
+
+/// So much may be refused at the limit before the gate has a part in it.
+pub(super) const TOLERATED: f64 = 0.10;
+/// So many times as often a caller could have come and still be within its share, while the gate is open.
+const FAR_BELOW: f64 = 2.0;
+/// How much of a count is chance: callers that came a few times are all alike.
+const CHANCE: f64 = 4.0;
 
 /// By what requests are told apart when some must go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +64,8 @@ pub struct Gate {
     of_class: Vec<f64>,
     /// How often a caller of each class may have come.
     fair_share: Vec<f64>,
+    /// How often a caller may come if as much must go as the queue alone takes care of.
+    usual_share: f64,
     /// The upstream says so itself.
     by_signal: bool,
 }
@@ -65,7 +77,8 @@ impl Gate {
         let fair_share = of_class.iter().map(|excess| {
             if strategy.by_caller() && *excess > 0.0 { callers.fair_share(*excess) } else { f64::INFINITY }
         });
-        Self { strategy, excess, fair_share: fair_share.collect(), of_class, by_signal: false }
+        let usual_share = if strategy.by_caller() { callers.fair_share(TOLERATED) } else { f64::INFINITY };
+        Self { strategy, excess, fair_share: fair_share.collect(), usual_share, of_class, by_signal: false }
     }
 
     /// The same, but it is the upstream that says so.
@@ -85,8 +98,14 @@ impl Gate {
         match came {
             Some(came) if share.is_finite() && f64::from(came) > share => Standing::OverShare,
             Some(_) if share.is_finite() => Standing::Favoured,
+            Some(came) if self.is_quiet(came) => Standing::Favoured,
             _ => Standing::Normal,
         }
+    }
+
+    /// Whether a caller that came so often has come far less often than others, more than chance explains.
+    fn is_quiet(&self, came: u16) -> bool {
+        self.usual_share.is_finite() && f64::from(came) * FAR_BELOW + CHANCE <= self.usual_share
     }
 
     /// Why a request must go, if it must. `came`: how often its caller has come lately, where that is known.
@@ -178,6 +197,34 @@ mod tests {
             [(None, Standing::Normal), (Some(99), Standing::Favoured), (Some(101), Standing::OverShare)]
         {
             assert_eq!(gate.standing(2, came), expected, "{came:?}");
+        }
+    }
+
+    #[test]
+    fn who_has_come_far_less_often_is_favoured_while_the_gate_is_open() {
+        // A tenth less of 50, 50 and 300: 260 stay for the third.
+        for (strategy, came, expected) in [
+            (Strategy::Fair, Some(128), Standing::Favoured),
+            (Strategy::Adaptive, Some(50), Standing::Favoured),
+            (Strategy::Fair, Some(129), Standing::Normal),
+            (Strategy::Fair, Some(300), Standing::Normal),
+            (Strategy::Fair, None, Standing::Normal),
+            (Strategy::Priority, Some(50), Standing::Normal),
+        ] {
+            let gate = Gate::new(strategy, 0.0, &mix(), &callers());
+            assert_eq!(gate.standing(2, came), expected, "{strategy:?} {came:?}");
+        }
+    }
+
+    #[test]
+    fn callers_that_differ_by_chance_are_alike_while_the_gate_is_open() {
+        let mut sketch = Sketch::default();
+        for (caller, count) in [(1, 3), (2, 1), (3, 6), (4, 2), (5, 4)] {
+            (0..count).for_each(|_| sketch.count(Fingerprint(caller)));
+        }
+        let gate = Gate::new(Strategy::Fair, 0.0, &mix(), &sketch);
+        for came in 1..=6 {
+            assert_eq!(gate.standing(2, Some(came)), Standing::Normal, "{came}");
         }
     }
 

@@ -4,9 +4,9 @@
 //! rest waits there. Clients leave after half a second; the upstream works on what it has received all the same. Answers take
 //! a little longer to be noticed, by chance, as timers and schedulers have it.
 
-use ballast_core::load_shedding::Settings;
 use ballast_core::load_shedding::board::Board;
 use ballast_core::load_shedding::worker::{Arrival, Counters, Expelled, Turn, Verdict, Worker};
+use ballast_core::load_shedding::{Reason, Settings};
 use ballast_core::random::{Random, SplitMix};
 use ballast_core::slots::Fingerprint;
 use ballast_core::time::MonoTime;
@@ -65,6 +65,8 @@ pub(crate) struct Scenario {
     pub(crate) sources: Vec<Source>,
     pub(crate) seconds: f64,
     pub(crate) seed: u64,
+    /// Once a second, at random, nothing runs for so long: neither workers nor the upstream. Requests come all the same.
+    pub(crate) stall_ms: f64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +77,7 @@ enum Event {
     Tick(usize),
     Poked(usize),
     Leave(u32),
+    Stall,
 }
 
 /// One request.
@@ -84,7 +87,7 @@ pub(crate) struct Request {
     pub(crate) came_ms: f64,
     /// When it was answered by the upstream; `None`: it was refused or left.
     pub(crate) answered_ms: Option<f64>,
-    pub(crate) refused: bool,
+    pub(crate) refused: Option<Reason>,
     worker: usize,
     entered: Option<(f64, u32)>,
     done: bool,
@@ -118,6 +121,8 @@ struct Simulation<'a> {
     workers: Vec<Worker<u32>>,
     merged_ms: Vec<f64>,
     next_tick: Vec<f64>,
+    /// When the next request of each source comes.
+    due: Vec<f64>,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     sequence: u64,
     requests: Vec<Request>,
@@ -125,6 +130,7 @@ struct Simulation<'a> {
     backlog: VecDeque<u32>,
     glances: Vec<Glance>,
     most_in_flight: i64,
+    stalled_until: f64,
     now: f64,
 }
 
@@ -136,6 +142,7 @@ impl<'a> Simulation<'a> {
             workers: (0..scenario.workers).map(|_| Worker::new(Rc::clone(&settings))).collect(),
             merged_ms: vec![0.0; scenario.workers],
             next_tick: vec![0.0; scenario.workers],
+            due: vec![0.0; scenario.sources.len()],
             settings,
             scenario,
             random: SplitMix::new(scenario.seed),
@@ -148,6 +155,7 @@ impl<'a> Simulation<'a> {
             backlog: VecDeque::new(),
             glances: Vec::new(),
             most_in_flight: 0,
+            stalled_until: 0.0,
             now: 0.0,
         }
     }
@@ -169,8 +177,11 @@ impl<'a> Simulation<'a> {
             let first = 3.0 + worker as f64 * 23.0;
             self.tick_at(worker, first);
         }
+        if self.scenario.stall_ms > 0.0 {
+            self.at(0.0, Event::Stall);
+        }
         while let Some(Reverse((at, _, event))) = self.events.pop() {
-            self.now = at as f64 / 1e6;
+            self.now = (at as f64 / 1e6).max(self.stalled_until);
             if self.now > self.scenario.seconds * 1e3 + 2.0 * PATIENCE_MS {
                 break;
             }
@@ -181,6 +192,7 @@ impl<'a> Simulation<'a> {
                 Event::Tick(worker) => self.tick(worker),
                 Event::Poked(worker) => self.admit(worker),
                 Event::Leave(request) => self.client_leaves(request),
+                Event::Stall => self.stall(),
             }
             self.most_in_flight = self.most_in_flight.max(self.shared.in_flight.get());
         }
@@ -193,11 +205,18 @@ impl<'a> Simulation<'a> {
         }
     }
 
+    fn stall(&mut self) {
+        self.stalled_until = self.now + self.scenario.stall_ms;
+        let next = self.now + 500.0 + self.random.unit() * 1_000.0;
+        self.at(next, Event::Stall);
+    }
+
     fn schedule(&mut self, source: usize) {
         let rate = self.scenario.sources[source].per_second;
         let wait = -(1.0 - self.random.unit()).ln() / rate * 1e3;
-        if self.now + wait < self.scenario.seconds * 1e3 {
-            self.at(self.now + wait, Event::Arrive(source));
+        self.due[source] += wait;
+        if self.due[source] < self.scenario.seconds * 1e3 {
+            self.at(self.due[source], Event::Arrive(source));
         }
     }
 
@@ -214,13 +233,15 @@ impl<'a> Simulation<'a> {
             source,
             came_ms: self.now,
             answered_ms: None,
-            refused: false,
+            refused: None,
             worker,
             entered: None,
             done: false,
         });
         let Source { class, caller, .. } = self.scenario.sources[source];
-        let caller = Fingerprint(u128::from(caller).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+        // Which callers share counters is chance, as it is with the filter's secret.
+        let mut hash = SplitMix::new(self.scenario.seed.rotate_left(32) ^ caller);
+        let caller = Fingerprint(u128::from(hash.next_u64()) << 64 | u128::from(hash.next_u64()));
         let arrival = Arrival { class, caller: Some(caller) };
         let now = self.mono();
         let (verdict, expelled) =
@@ -232,17 +253,17 @@ impl<'a> Simulation<'a> {
                     self.tick_at(worker, self.now + FAST_TICK_MS);
                 }
             }
-            Verdict::Refuse(_) => self.refuse(number),
+            Verdict::Refuse(reason) => self.refuse(number, reason),
         }
-        if let Some(Expelled { ticket, .. }) = expelled {
-            self.refuse(ticket);
+        if let Some(Expelled { ticket, reason, .. }) = expelled {
+            self.refuse(ticket, reason);
         }
         self.at(self.now + PATIENCE_MS, Event::Leave(number));
     }
 
-    fn refuse(&mut self, request: u32) {
+    fn refuse(&mut self, request: u32, reason: Reason) {
         let request = &mut self.requests[request as usize];
-        request.refused = true;
+        request.refused = Some(reason);
         request.done = true;
     }
 
@@ -342,7 +363,7 @@ impl<'a> Simulation<'a> {
             }
         }
         for expelled in self.workers[worker].expire(&self.shared, now) {
-            self.refuse(expelled.ticket);
+            self.refuse(expelled.ticket, expelled.reason);
         }
         self.admit(worker);
         let next = if self.workers[worker].waiting() > 0 { FAST_TICK_MS } else { TICK_MS };
