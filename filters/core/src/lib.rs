@@ -22,13 +22,16 @@
 //! bans it by name.
 
 pub mod bus;
+pub mod catalogue;
 pub mod circuit_breaker;
 pub mod config;
+pub mod events;
 pub mod http;
 pub mod key;
 pub mod lease;
 pub mod load_shedding;
 pub mod matching;
+pub mod orders;
 pub mod parking;
 pub mod permits;
 pub mod plane;
@@ -40,6 +43,7 @@ pub mod response_cache;
 pub mod retry_policy;
 pub mod rewrite;
 pub mod slots;
+pub mod status;
 pub mod time;
 pub mod trust;
 pub mod units;

@@ -57,6 +57,15 @@ fn clock(id: u32) -> u64 {
     if errno == 0 { nanos } else { 0 }
 }
 
+/// The linear memory of this VM.
+pub(crate) fn memory_bytes() -> u64 {
+    #[cfg(target_arch = "wasm32")]
+    let pages = core::arch::wasm32::memory_size::<0>();
+    #[cfg(not(target_arch = "wasm32"))]
+    let pages = 0_usize;
+    u64::try_from(pages).unwrap_or(0).saturating_mul(65_536)
+}
+
 pub(crate) fn log(level: u32, message: &str) {
     // SAFETY: pointer and length name one live slice. A log line that cannot be written has nowhere to be reported.
     let _ = unsafe { raw::proxy_log(level, message.as_ptr(), message.len()) };

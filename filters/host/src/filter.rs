@@ -7,9 +7,12 @@
 use crate::bus::BroadcastId;
 use crate::context::Cx;
 use crate::host::{CallToken, Half, Headers, Host, Reply};
+use crate::orders::{OrderId, Ordered};
 use crate::parking::Permit;
 use ballast_core::bus::Outcome;
 use ballast_core::config::ConfigError;
+use ballast_core::orders::{self, Refusal};
+use ballast_core::status::Draft;
 use ballast_core::vms::Member;
 use serde::de::DeserializeOwned;
 
@@ -87,6 +90,8 @@ pub trait Filter: Sized + 'static {
     type Stream: Default + 'static;
     /// Whether [`Cx::facts`] is asked, and so is read on each tick.
     const READS_FACTS: bool = false;
+    /// The orders that change something, so that each leaves an event with who has given it.
+    const NOTES_ORDERS: &'static [&'static str] = &[];
 
     /// The namespace of shared state that the configuration names, if it does.
     fn namespace(config: &Self::Config) -> Option<&str>;
@@ -190,6 +195,26 @@ pub trait Filter: Sized + 'static {
 
     /// What a broadcast of this root has come to.
     fn on_broadcast_done<H: Host>(&mut self, cx: &mut Cx<'_, H>, id: BroadcastId, outcome: &Outcome) {}
+
+    /// An operator's order has come, through another filter. What it changes must be in shared state, or known to all roots that
+    /// were told, when this returns: with that it counts as done. Comes once. Answers with a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was done, for the operator; begins with `unknown order`, `unknown rule` or `invalid arguments` if asking again
+    /// as before is no use.
+    fn on_order<H: Host>(&mut self, cx: &mut Cx<'_, H>, ordered: &Ordered) -> Result<Vec<u8>, Refusal> {
+        Err(format!("unknown order `{}`: {} takes none", ordered.order.name, Self::NAME))
+    }
+
+    /// What an order of this root has come to.
+    fn on_order_done<H: Host>(&mut self, cx: &mut Cx<'_, H>, id: OrderId, outcome: &orders::Outcome) {}
+
+    /// What this filter says about itself to who wants to know. Asked on the tick of one root for all, up to twice a second. `None`:
+    /// nothing.
+    fn status<H: Host>(&mut self, cx: &mut Cx<'_, H>) -> Option<Draft> {
+        None
+    }
 
     /// A stream that waited for a permit has one, or has waited too long.
     fn on_permit<H: Host>(&mut self, stream: &mut Self::Stream, cx: &mut Cx<'_, H>, permit: Permit) -> Next {

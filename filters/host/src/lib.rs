@@ -21,6 +21,7 @@ mod bus;
 mod callout;
 mod context;
 mod drive;
+mod events;
 #[doc(hidden)]
 pub mod export;
 mod facts;
@@ -30,12 +31,14 @@ mod host;
 mod leases;
 mod membership;
 mod metrics;
+mod orders;
 mod parking;
 mod plane;
 mod proxy;
 mod queues;
 mod random;
 mod replace;
+mod reports;
 mod request;
 mod resend;
 mod root;
@@ -53,6 +56,7 @@ pub use host::{
     MetricKind, QueueId, Reply, Shared, StreamId,
 };
 pub use metrics::{Counter, Gauge, Histogram};
+pub use orders::{OrderId, Ordered};
 pub use parking::{Ask, Asked, Permit};
 pub use proxy::Proxy;
 pub use random::HostRandom;

@@ -7,7 +7,9 @@
 use crate::context::Cx;
 use crate::filter::StartError;
 use crate::host::{Host, MetricId, MetricKind};
-use core::fmt::Write;
+use ballast_core::catalogue::{Buckets, metric_name};
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// Only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,14 +53,24 @@ impl Gauge {
     }
 }
 
+/// What was recorded into a histogram and not yet added to what all roots have: the proxy's own cannot be read.
+pub(crate) type Gathered = Rc<RefCell<Buckets>>;
+
 /// Records a distribution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Histogram(MetricId);
+#[derive(Clone, Debug)]
+pub struct Histogram {
+    id: MetricId,
+    gathered: Gathered,
+}
 
 impl Histogram {
     /// Records one value.
-    pub fn record(self, host: &impl Host, value: u64) {
-        host.record(self.0, value);
+    pub fn record(&self, host: &impl Host, value: u64) {
+        host.record(self.id, value);
+        // Nobody holds it for longer than a line.
+        if let Ok(mut gathered) = self.gathered.try_borrow_mut() {
+            gathered.record(value);
+        }
     }
 }
 
@@ -69,7 +81,7 @@ impl<H: Host> Cx<'_, H> {
     ///
     /// The proxy does not define it.
     pub fn counter(&self, metric: &str, labels: &[(&str, &str)]) -> Result<Counter, StartError> {
-        self.define(MetricKind::Counter, metric, labels).map(Counter)
+        self.define(MetricKind::Counter, metric, labels).map(|(id, _)| Counter(id))
     }
 
     /// A gauge of this filter.
@@ -78,7 +90,7 @@ impl<H: Host> Cx<'_, H> {
     ///
     /// The proxy does not define it.
     pub fn gauge(&self, metric: &str, labels: &[(&str, &str)]) -> Result<Gauge, StartError> {
-        self.define(MetricKind::Gauge, metric, labels).map(Gauge)
+        self.define(MetricKind::Gauge, metric, labels).map(|(id, _)| Gauge(id))
     }
 
     /// A histogram of this filter.
@@ -87,7 +99,10 @@ impl<H: Host> Cx<'_, H> {
     ///
     /// The proxy does not define it.
     pub fn histogram(&self, metric: &str, labels: &[(&str, &str)]) -> Result<Histogram, StartError> {
-        self.define(MetricKind::Histogram, metric, labels).map(Histogram)
+        let (id, name) = self.define(MetricKind::Histogram, metric, labels)?;
+        let defined = self.services.metrics.try_borrow_mut();
+        let gathered = defined.map_or_else(|_| Gathered::default(), |mut defined| defined.gathered(&name));
+        Ok(Histogram { id, gathered })
     }
 
     fn define(
@@ -95,36 +110,14 @@ impl<H: Host> Cx<'_, H> {
         kind: MetricKind,
         metric: &str,
         labels: &[(&str, &str)],
-    ) -> Result<MetricId, StartError> {
-        let name = name(self.services.filter_name, self.scope().namespace(), metric, labels);
-        self.host.define_metric(kind, &name).map_err(|error| StartError::Host { what: "a metric", error })
-    }
-}
-
-/// The proxy's name of a metric.
-fn name(filter: &str, namespace: &str, metric: &str, labels: &[(&str, &str)]) -> String {
-    let mut name = format!("ballast.{}.{metric};namespace={}", filter.replace('-', "_"), label(namespace));
-    for (key, value) in labels {
-        // Writing to a string cannot fail.
-        let _ = write!(name, ";{key}={}", label(value));
-    }
-    name
-}
-
-/// A label's value without what separates labels.
-fn label(value: &str) -> String {
-    value.replace([';', '=', '.'], "_")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_are_part_of_the_name_and_cannot_forge_others() {
-        let labels = [("rule", "per-client")];
-        let expected = "ballast.rate_limit.allowed;namespace=default;rule=per-client";
-        assert_eq!(name("rate-limit", "default", "allowed", &labels), expected);
-        assert_eq!(name("x", "a;rule=b", "m", &[]), "ballast.x.m;namespace=a_rule_b");
+    ) -> Result<(MetricId, String), StartError> {
+        let name = metric_name(self.services.filter_name, self.scope().namespace(), metric, labels);
+        let id = self.host.define_metric(kind, &name);
+        let id = id.map_err(|error| StartError::Host { what: "a metric", error })?;
+        // Nobody holds it for longer than a line.
+        if let Ok(mut defined) = self.services.metrics.try_borrow_mut() {
+            defined.add(&name, kind);
+        }
+        Ok((id, name))
     }
 }

@@ -9,8 +9,10 @@ use crate::abi;
 use crate::context::Cx;
 use crate::filter::{CallAnswer, Filter, Next};
 use crate::host::{Buffer, CallToken, Host, HostError, LogLevel, Map, StreamId};
+use crate::orders::Ordered;
 use crate::proxy::Proxy;
-use crate::services::{Errand, Services};
+use crate::reports::report;
+use crate::services::{Errand, Incoming, Services};
 use crate::stream::StreamContext;
 use ballast_core::config;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -165,6 +167,7 @@ impl<F: Filter> Root<F> {
         self.empty_queue();
         self.with(None, |filter, cx| {
             filter.on_tick(cx);
+            report(filter, cx);
             cx.services.lead(cx.host);
         });
         let now = Proxy.now();
@@ -178,11 +181,16 @@ impl<F: Filter> Root<F> {
     /// Takes in all messages, and ends what has come to an end with them.
     fn empty_queue(&self) {
         self.with(None, |filter, cx| {
-            while let Some((from, payload, ack)) = Services::next_message(cx) {
-                filter.on_message(cx, from, &payload);
-                let Services { queues, scope, .. } = cx.services;
-                // A sender without a queue is gone, and waits for nothing.
-                queues.send(cx.host, scope, from.slot, &ack);
+            while let Some(incoming) = Services::next_message(cx) {
+                match incoming {
+                    Incoming::Told { from, payload, ack } => {
+                        filter.on_message(cx, from, &payload);
+                        let Services { queues, scope, .. } = cx.services;
+                        // A sender without a queue is gone, and waits for nothing.
+                        queues.send(cx.host, scope, from.slot, &ack);
+                    }
+                    Incoming::Ordered(ordered) => execute(filter, cx, &ordered),
+                }
             }
             if core::mem::take(&mut cx.services.nudged_by_other) {
                 filter.on_nudge(cx);
@@ -190,6 +198,9 @@ impl<F: Filter> Root<F> {
             cx.services.settle(cx.host);
             while let Some((id, outcome)) = cx.services.bus.next_done() {
                 filter.on_broadcast_done(cx, id, &outcome);
+            }
+            while let Some((id, outcome)) = cx.services.orders.next_done() {
+                filter.on_order_done(cx, id, &outcome);
             }
         });
     }
@@ -215,6 +226,16 @@ impl<F: Filter> Root<F> {
         }
         self.with(None, |_, cx| cx.services.nudge(cx.host));
     }
+}
+
+/// Executes an order, answers it, and leaves an event of what an operator has brought about.
+fn execute<F: Filter, H: Host>(filter: &mut F, cx: &mut Cx<'_, H>, ordered: &Ordered) {
+    let result = filter.on_order(cx, ordered);
+    let order = &ordered.order;
+    if ordered.leads && result.is_ok() && F::NOTES_ORDERS.contains(&order.name.as_str()) {
+        cx.event("order", &order.rule, &order.name, &order.who);
+    }
+    cx.services.orders.answer(cx.host, ordered, result);
 }
 
 /// Reads the answer of an HTTP call.

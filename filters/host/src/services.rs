@@ -7,15 +7,20 @@ use crate::here::Here;
 use crate::host::{Host, StreamId};
 use crate::leases::Leases;
 use crate::membership::{Changes, Membership};
+use crate::orders::{Ordered, Orders};
 use crate::parking::{Parking, Permit};
 use crate::plane::Plane;
 use crate::queues::Queues;
+use crate::reports::{Defined, Reports};
 use crate::timers::Timers;
 use ballast_core::bus::Outbox;
+use ballast_core::events::Notebook;
+use ballast_core::orders::Parcel;
 use ballast_core::slots::Secret;
 use ballast_core::time::MonoTime;
 use ballast_core::vms::Member;
 use core::time::Duration;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A wake-up that is for the filter and not for a permit, none of which is called this.
@@ -35,6 +40,11 @@ pub struct Services {
     pub(crate) parking: Parking,
     pub(crate) leases: Leases,
     pub(crate) plane: Plane,
+    pub(crate) orders: Orders,
+    pub(crate) reports: Reports,
+    pub(crate) notebook: Notebook,
+    /// What this root has defined. A metric is defined through a shared borrow of the services.
+    pub(crate) metrics: RefCell<Defined>,
     pub(crate) timers: Timers,
     /// The stream that each call under way was made for.
     pub(crate) calls: BTreeMap<u32, u32>,
@@ -47,6 +57,14 @@ pub struct Services {
     nudged: bool,
     /// Another member has nudged the filter.
     pub(crate) nudged_by_other: bool,
+}
+
+/// A message that the filter must see.
+pub(crate) enum Incoming {
+    /// A broadcast, with what acknowledges it.
+    Told { from: Member, payload: Vec<u8>, ack: Vec<u8> },
+    /// An order, which is answered with its result.
+    Ordered(Ordered),
 }
 
 /// Something to do for a stream in a callback that may act on any.
@@ -67,6 +85,10 @@ impl Services {
             parking: Parking::default(),
             leases: Leases::default(),
             plane: Plane::new(filter_name, namespace),
+            orders: Orders::default(),
+            reports: Reports::new(filter_name, namespace),
+            notebook: Notebook::default(),
+            metrics: RefCell::default(),
             timers: Timers::default(),
             calls: BTreeMap::new(),
             woken: VecDeque::new(),
@@ -137,13 +159,24 @@ impl Services {
     }
 
     /// Empties the own queue up to the next message that the filter must see.
-    pub(crate) fn next_message<H: Host>(cx: &mut Cx<'_, H>) -> Option<(Member, Vec<u8>, Vec<u8>)> {
+    pub(crate) fn next_message<H: Host>(cx: &mut Cx<'_, H>) -> Option<Incoming> {
         loop {
-            let Self { membership, queues, scope, parking, bus, nudged, nudged_by_other, .. } = cx.services;
+            let Self { membership, queues, scope, parking, bus, orders, nudged, nudged_by_other, .. } =
+                cx.services;
             let bytes = queues.receive(cx.host)?;
             let mut here = Here::find(cx.host, scope, queues, membership)?;
+            if Parcel::is_one(&bytes) {
+                match orders.receive(&here, &bytes) {
+                    Ok(ordered) => return Some(Incoming::Ordered(ordered)),
+                    Err(Some(dropped)) => cx.count_dropped(reason(dropped), 1),
+                    Err(None) => {}
+                }
+                continue;
+            }
             match bus.receive(&mut here, &bytes) {
-                Ok(Message::Told { from, payload, ack }) => return Some((from, payload, ack)),
+                Ok(Message::Told { from, payload, ack }) => {
+                    return Some(Incoming::Told { from, payload, ack });
+                }
                 Ok(Message::Wake { permit }) if permit == NUDGE => *nudged_by_other = true,
                 Ok(Message::Wake { permit }) => {
                     *nudged &= !permit.is_empty();
@@ -157,10 +190,11 @@ impl Services {
 
     /// What is due in the lines and on the bus.
     pub(crate) fn settle(&mut self, host: &impl Host) {
-        let Self { membership, queues, scope, parking, bus, .. } = self;
+        let Self { membership, queues, scope, parking, bus, orders, .. } = self;
         if let Some(mut here) = Here::find(host, scope, queues, membership) {
             parking.tick(&mut here, false);
             bus.settle(&mut here);
+            orders.settle(&here);
         }
     }
 

@@ -57,7 +57,7 @@ impl Broadcast {
         let message = |to: &Member| {
             (to.slot, Message { to: *to, from: self.me, id: self.id, body: self.body.clone() }.encode())
         };
-        Delivery { left: self.missing.iter().map(message).collect(), unsent: Vec::new(), at: None }
+        Delivery::of(self.missing.iter().map(message))
     }
 
     /// The next delivery, if it is time for one.
@@ -99,6 +99,13 @@ pub struct Delivery {
     left: VecDeque<(u8, Vec<u8>)>,
     unsent: Vec<u8>,
     at: Option<u8>,
+}
+
+impl Delivery {
+    /// Sends these messages, each to its slot.
+    pub fn of(messages: impl IntoIterator<Item = (u8, Vec<u8>)>) -> Self {
+        Self { left: messages.into_iter().collect(), unsent: Vec::new(), at: None }
+    }
 }
 
 impl Machine for Delivery {

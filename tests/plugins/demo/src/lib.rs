@@ -16,17 +16,25 @@
 //! | `/answers` | | answers with the status of each background call |
 //! | `/rejoined` | | answers with how often this worker has got a new identity |
 //! | `/timer` | `x-wait-ms` | holds the request for so long |
+//! | `/order` | `x-filter`, `x-namespace`, `x-order`, `x-one`, `x-within-ms` | orders the members of a filter to do something; answers with theirs |
+//! | `/executed` | | answers with the orders that this worker has executed, a line each |
+//! | `/want`, `/reports`, `/events`, `/metrics` | | wants reports from now on; answers with what all filters report |
+//! | `/note` | `x-message` | leaves an event |
+//! | `/record` | `x-value` | records a value into a histogram |
 //! | `/crash` | | takes the VM down |
 
 mod config;
+mod operate;
 mod paths;
 
 use ballast_core::bus::Outcome;
+use ballast_core::orders::{self, Refusal};
 use ballast_core::plane::{Facts, Overload};
+use ballast_core::status::Draft;
 use ballast_core::vms::Member;
 use ballast_host::{
-    BroadcastId, CallAnswer, CallToken, Cx, Filter, Flow, GrpcCall, Half, Host, HttpCall, Map, Next, Permit,
-    StartError, StreamId,
+    BroadcastId, CallAnswer, CallToken, Cx, Filter, Flow, GrpcCall, Half, Histogram, Host, HttpCall, Map,
+    Next, OrderId, Ordered, Permit, StartError, StreamId,
 };
 use config::Config;
 use core::time::Duration;
@@ -40,6 +48,11 @@ struct Demo {
     /// What the broadcast of a stream has come to.
     outcomes: BTreeMap<StreamId, String>,
     heard: Vec<String>,
+    /// The stream that waits for each order.
+    orders: BTreeMap<OrderId, StreamId>,
+    executed: Vec<String>,
+    wants_reports: bool,
+    values: Histogram,
     level: Option<Overload>,
     calls_wanted: u32,
     answers: Vec<String>,
@@ -58,6 +71,7 @@ const LEASE_TERM: Duration = Duration::from_secs(2);
 impl Filter for Demo {
     const NAME: &'static str = "demo";
     const READS_FACTS: bool = true;
+    const NOTES_ORDERS: &'static [&'static str] = &["keep"];
     type Config = Config;
     type Stream = Stream;
 
@@ -65,12 +79,16 @@ impl Filter for Demo {
         config.namespace.as_deref()
     }
 
-    fn start<H: Host>(config: Config, _: &mut Cx<'_, H>) -> Result<Self, StartError> {
+    fn start<H: Host>(config: Config, cx: &mut Cx<'_, H>) -> Result<Self, StartError> {
         Ok(Self {
             config,
             broadcasts: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             heard: Vec::new(),
+            orders: BTreeMap::new(),
+            executed: Vec::new(),
+            wants_reports: false,
+            values: cx.histogram("values", &[])?,
             level: None,
             calls_wanted: 0,
             answers: Vec::new(),
@@ -114,6 +132,23 @@ impl Filter for Demo {
                 cx.set_timer(paths::millis(cx, "x-wait-ms"), 1);
                 Flow::Pause
             }
+            b"/order" => self.order(cx),
+            b"/executed" => answer(&self.executed.join("\n")),
+            b"/want" => {
+                self.wants_reports = true;
+                answer("wanted")
+            }
+            b"/reports" => operate::reports(cx),
+            b"/events" => operate::events(cx),
+            b"/metrics" => operate::metrics(cx),
+            b"/note" => {
+                cx.event("noted", "", &paths::text(cx, "x-message"), "");
+                answer("noted")
+            }
+            b"/record" => {
+                self.values.record(cx.host, paths::number(cx, "x-value").unwrap_or(0));
+                answer("recorded")
+            }
             b"/crash" => std::process::abort(),
             _ => Flow::Continue,
         }
@@ -127,6 +162,9 @@ impl Filter for Demo {
     }
 
     fn on_tick<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
+        if self.wants_reports {
+            cx.want_reports();
+        }
         if self.config.lease {
             cx.lease(LEASE, LEASE_TERM);
         }
@@ -156,6 +194,20 @@ impl Filter for Demo {
         };
         self.outcomes.insert(stream, text);
         cx.wake(stream, 0);
+    }
+
+    fn on_order<H: Host>(&mut self, cx: &mut Cx<'_, H>, ordered: &Ordered) -> Result<Vec<u8>, Refusal> {
+        self.execute(cx, ordered)
+    }
+
+    fn on_order_done<H: Host>(&mut self, cx: &mut Cx<'_, H>, id: OrderId, outcome: &orders::Outcome) {
+        let Some(stream) = self.orders.remove(&id) else { return };
+        self.outcomes.insert(stream, operate::told(outcome));
+        cx.wake(stream, 0);
+    }
+
+    fn status<H: Host>(&mut self, _: &mut Cx<'_, H>) -> Option<Draft> {
+        Some(self.draft())
     }
 
     fn on_wake<H: Host>(&mut self, _: &mut Stream, cx: &mut Cx<'_, H>, _: u32) -> Next {
