@@ -16,7 +16,7 @@ fn member() -> impl Strategy<Value = Member> {
 }
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-z-]{0,12}", ".{0,80}"]
+    prop_oneof![8 => "[a-z-]{0,12}", 1 => ".{0,80}"]
 }
 
 fn parcel() -> impl Strategy<Value = Parcel> {
@@ -35,7 +35,7 @@ fn parcel() -> impl Strategy<Value = Parcel> {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    (any::<u64>(), text(), text(), text(), "[a-z_]{1,20}", ".{0,400}").prop_map(
+    (any::<u64>(), text(), text(), text(), "[a-z_]{1,20}", text()).prop_map(
         |(at, filter, namespace, rule, kind, what)| Event {
             number: 0,
             at: MonoTime::from_nanos(at),
@@ -101,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn the_ring_is_readable_whatever_is_noted_and_loses_no_number(parts in vec(vec(event(), 0..20), 0..30)) {
+    fn the_ring_is_readable_whatever_is_noted_and_loses_no_number(parts in vec(vec(event(), 0..60), 0..8)) {
         let (mut value, mut count) = (None, 0);
         for part in parts {
             count += part.len();
