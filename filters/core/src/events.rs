@@ -16,8 +16,10 @@
 //! The last [`MOST_EVENTS`] are kept. What a root notes too fast, or cannot write, is dropped and counted. Of two workers
 //! the later to tick is the later in the ring, whatever happened first: each event has its own time.
 
+mod burst;
 mod notebook;
 
+pub use burst::{BURST_SPAN, Burst};
 pub use notebook::{BURST, Notebook, PER_SECOND};
 
 use crate::rewrite::{Edit, Edited};

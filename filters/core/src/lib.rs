@@ -22,6 +22,7 @@
 //! bans it by name.
 
 pub mod bus;
+pub mod busiest;
 pub mod catalogue;
 pub mod circuit_breaker;
 pub mod config;

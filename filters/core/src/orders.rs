@@ -27,10 +27,40 @@
 mod dispatch;
 mod inbox;
 mod parcel;
+pub mod snapshot;
 
 pub use dispatch::{Dispatch, NEXT_AFTER, Outcome};
 pub use inbox::{Inbox, MOST_ANSWER_BYTES, MOST_SENDERS, REMEMBERED, Received};
 pub use parcel::{Address, Answer, Body, Order, Parcel, Refusal};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Reads what comes with an order: a JSON object, or nothing, which is an empty one.
+///
+/// # Errors
+///
+/// It is not what the order takes.
+pub fn arguments<T: DeserializeOwned + Default>(bytes: &[u8]) -> Result<T, Refusal> {
+    if bytes.is_empty() {
+        return Ok(T::default());
+    }
+    let object = if bytes.trim_ascii_start().starts_with(b"{") {
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())
+    } else {
+        Err("not a JSON object".to_owned())
+    };
+    object.map_err(|error| format!("invalid arguments: {error}"))
+}
+
+/// An answer as JSON.
+///
+/// # Errors
+///
+/// It is no JSON, which would be a fault of the filter's.
+pub fn answer(value: &impl Serialize) -> Result<Vec<u8>, Refusal> {
+    serde_json::to_vec(value).map_err(|error| error.to_string())
+}
 
 /// Who is to execute an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -38,6 +38,21 @@ const VERSION: u8 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(pub u128);
 
+impl core::fmt::Display for Fingerprint {
+    /// 32 hexadecimal digits.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl Fingerprint {
+    /// The fingerprint that is shown as this text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        digits.then(|| u128::from_str_radix(text, 16).ok().map(Self))?
+    }
+}
+
 /// The key of the hash, made once per process and shared by its workers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Secret(pub [u8; 16]);
@@ -78,6 +93,11 @@ impl Table {
         self.sets
     }
 
+    /// How many clients it holds at the most.
+    pub fn capacity(self) -> u64 {
+        u64::from(self.sets).saturating_mul(u64::try_from(WAYS).unwrap_or(u64::MAX))
+    }
+
     /// The set of a client.
     pub fn set_of(self, fingerprint: Fingerprint) -> u32 {
         // The upper half picks the set by multiplication: no modulo bias worth the name, no power of two needed.
@@ -107,6 +127,16 @@ pub trait Entry: Sized {
 /// The entries of one shared value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set<E>(Vec<(Fingerprint, E)>);
+
+/// How many entries a set of whichever kind holds.
+pub fn stored(bytes: &[u8]) -> u64 {
+    let mut reader = Reader::new(bytes);
+    let count = (|| {
+        let (version, _, count) = (reader.u8()?, reader.u8()?, reader.u8()?);
+        (version == VERSION).then_some(u64::from(count))
+    })();
+    count.unwrap_or(0)
+}
 
 /// What putting an entry did to its set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -173,6 +203,18 @@ impl<E: Entry> Set<E> {
             self.0.push((fingerprint, entry));
         }
         Put { evicted_live, stored: signed(self.0.len()) - signed(before) }
+    }
+
+    /// All clients, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Fingerprint, &E)> {
+        self.0.iter().map(|(of, entry)| (of, entry))
+    }
+
+    /// Forgets a client; `false`: nothing was known of it.
+    pub fn remove(&mut self, fingerprint: Fingerprint) -> bool {
+        let before = self.0.len();
+        self.0.retain(|(of, _)| *of != fingerprint);
+        self.0.len() < before
     }
 
     /// Changes every entry in place, for what an entry cannot know by itself. What became fresh goes with the next

@@ -56,6 +56,17 @@ impl<H: Host> Cx<'_, H> {
         *secret
     }
 
+    /// Takes this secret for the scope's from now on, in place of the one there was: clients that are known under that are not found
+    /// again. One root writes it for all; each that is to go by it must take it. `false`: the store fails.
+    pub fn adopt_secret(&mut self, secret: Secret, writes: bool) -> bool {
+        let Services { secret: known, scope, .. } = self.services;
+        if writes && !crate::secret::replace(self.host, scope, &secret) {
+            return false;
+        }
+        *known = Some(secret);
+        true
+    }
+
     /// Sets a timer of this stream: [`crate::Filter::on_timer`] comes after at least `wait`. Does nothing in a callback of the root.
     pub fn set_timer(&mut self, wait: Duration, timer: u32) {
         if let Some(stream) = self.stream {

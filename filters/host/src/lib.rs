@@ -18,6 +18,7 @@
 
 mod abi;
 mod bus;
+mod busiest;
 mod callout;
 mod context;
 mod drive;
@@ -48,6 +49,7 @@ mod stream;
 mod timers;
 
 pub use bus::BroadcastId;
+pub use busiest::Busiest;
 pub use context::Cx;
 pub use drive::{LAYOUT_VERSION, Scope, drive};
 pub use filter::{CallAnswer, Filter, Flow, Next, StartError};

@@ -38,6 +38,7 @@ pub(crate) struct Reports {
     /// `<filter>/<namespace>`.
     own: String,
     looked_at: Option<MonoTime>,
+    is_wanted: bool,
     is_listed: bool,
     vm_written_at: Option<MonoTime>,
     /// When this root has said that it wants to read.
@@ -52,6 +53,7 @@ impl Reports {
             scope: shared_scope(),
             own: format!("{filter}/{namespace}"),
             looked_at: None,
+            is_wanted: false,
             is_listed: false,
             vm_written_at: None,
             wanted_at: None,
@@ -73,7 +75,8 @@ impl Reports {
             return false;
         }
         self.looked_at = Some(now);
-        Wanted::is_wanted(self.value(host, WANTED).as_deref(), now)
+        self.is_wanted = Wanted::is_wanted(self.value(host, WANTED).as_deref(), now);
+        self.is_wanted
     }
 
     fn reporters(&self, host: &impl Host) -> Publishers {
@@ -162,6 +165,11 @@ impl Defined {
 }
 
 impl<H: Host> Cx<'_, H> {
+    /// Whether somebody wants to read reports, as of the last time that this root looked.
+    pub fn is_reported(&self) -> bool {
+        self.services.reports.is_wanted
+    }
+
     /// Says that reports are wanted. To be called on each tick for as long as they are: filters write them only then.
     pub fn want_reports(&mut self) {
         let (now, reports) = (self.host.now(), &mut self.services.reports);

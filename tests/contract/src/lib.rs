@@ -12,11 +12,13 @@
 )]
 
 mod hot_path;
+mod operator;
 mod protobuf;
 mod sequence;
 mod workload;
 
 pub use hot_path::other_cost;
+pub use operator::Operator;
 pub use protobuf::encode_struct;
 pub use sequence::Sequence;
 pub use workload::{instrumented_filter, whole_cost};

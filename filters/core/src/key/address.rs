@@ -54,6 +54,13 @@ impl ClientAddress {
         IpNet::new(address, prefix).ok().map(|network| network.trunc())
     }
 
+    /// The network of an address that somebody has written, or of a network, as it is shown.
+    pub(super) fn network_of(&self, text: &str) -> Option<IpNet> {
+        let address = text.split('/').next().and_then(parse)?;
+        let prefix = if address.is_ipv4() { self.ipv4_prefix } else { self.ipv6_prefix };
+        IpNet::new(address, prefix).ok().map(|network| network.trunc())
+    }
+
     /// The text that alone decides the network: the proxy's idea of the address, without the port. What the header
     /// says is not such a text, since clients write into it as they like.
     pub(super) fn sole_value<'r>(&self, request: &'r impl Request) -> Option<Cow<'r, [u8]>> {
@@ -121,6 +128,16 @@ pub(super) fn append(network: IpNet, material: &mut Vec<u8>) {
         IpAddr::V6(address) => with_length(&address.octets()),
     }
     material.push(network.prefix_len());
+}
+
+/// A network as [`append`] has written it, without the length in front.
+pub(super) fn shown(bytes: &[u8]) -> String {
+    let network = bytes.split_last().and_then(|(prefix, octets)| {
+        let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+        let address = four.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()?;
+        IpNet::new(address, *prefix).ok()
+    });
+    network.map_or_else(String::new, |network| network.to_string())
 }
 
 impl TryFrom<RawAddress> for ClientAddress {

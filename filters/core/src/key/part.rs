@@ -1,5 +1,7 @@
 //! The parts of a key.
 
+mod text;
+
 use super::address::{self, ClientAddress};
 use crate::matching::{HeaderName, Matcher, Needs, Property, Request, Text, host_of, without_query};
 use serde::Deserialize;

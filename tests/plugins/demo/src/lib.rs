@@ -16,7 +16,7 @@
 //! | `/answers` | | answers with the status of each background call |
 //! | `/rejoined` | | answers with how often this worker has got a new identity |
 //! | `/timer` | `x-wait-ms` | holds the request for so long |
-//! | `/order` | `x-filter`, `x-namespace`, `x-order`, `x-one`, `x-within-ms` | orders the members of a filter to do something; answers with theirs |
+//! | `/order` | `x-filter`, `x-namespace`, `x-order`, `x-rule`, `x-arguments`, `x-one`, `x-within-ms` | orders the members of a filter to do something; answers with theirs |
 //! | `/executed` | | answers with the orders that this worker has executed, a line each |
 //! | `/want`, `/reports`, `/events`, `/metrics` | | wants reports from now on; answers with what all filters report |
 //! | `/note` | `x-message` | leaves an event |

@@ -25,7 +25,8 @@ impl Demo {
     pub(crate) fn order<H: Host>(&mut self, cx: &mut Cx<'_, H>) -> Flow {
         let (filter, namespace) = (text(cx, "x-filter"), text(cx, "x-namespace"));
         let audience = if text(cx, "x-one").is_empty() { Audience::All } else { Audience::One };
-        let order = Order { name: text(cx, "x-order"), who: "tester".to_owned(), ..Order::default() };
+        let (name, rule, arguments) = (text(cx, "x-order"), text(cx, "x-rule"), text(cx, "x-arguments"));
+        let order = Order { name, rule, who: "tester".to_owned(), arguments: arguments.into_bytes() };
         let within = millis(cx, "x-within-ms");
         match (cx.order(&filter, &namespace, audience, order, within), cx.stream()) {
             (Some(id), Some(waiting)) => {
