@@ -18,18 +18,22 @@ mod operate;
 mod record;
 mod refusal;
 mod rule_state;
+mod shown;
+mod snapshots;
 
 use ballast_core::circuit_breaker::config::{Config, Fallback, Selected};
-use ballast_core::circuit_breaker::operator::Forced;
+use ballast_core::circuit_breaker::operator::{Forced, ORDERS};
 use ballast_core::circuit_breaker::watch::Watch;
 use ballast_core::circuit_breaker::{Admission, Admitted, Admitting, LetThrough, Subject};
 use ballast_core::config::{Mode, OnError};
 use ballast_core::matching::Needs;
+use ballast_core::orders::Refusal as OrderRefusal;
 use ballast_core::rewrite::Unfinished;
 use ballast_core::slots::{Fingerprint, Secret};
+use ballast_core::status::Draft;
 use ballast_core::time::MonoTime;
 use ballast_core::vms::Member;
-use ballast_host::{Cx, Filter, Flow, Host, HostRandom, Map, ReadPlan, RequestView, StartError};
+use ballast_host::{Cx, Filter, Flow, Host, HostRandom, Map, Ordered, ReadPlan, RequestView, StartError};
 use call::Call;
 use core::time::Duration;
 use refusal::Refusal;
@@ -62,6 +66,7 @@ pub struct Stream {
 
 impl Filter for CircuitBreaker {
     const NAME: &'static str = "circuit-breaker";
+    const NOTES_ORDERS: &'static [&'static str] = &ORDERS;
     type Config = Config;
     type Stream = Stream;
 
@@ -134,6 +139,14 @@ impl Filter for CircuitBreaker {
 
     fn on_message<H: Host>(&mut self, cx: &mut Cx<'_, H>, _: Member, payload: &[u8]) {
         self.take_command(cx, payload);
+    }
+
+    fn on_order<H: Host>(&mut self, cx: &mut Cx<'_, H>, ordered: &Ordered) -> Result<Vec<u8>, OrderRefusal> {
+        self.execute(cx, ordered)
+    }
+
+    fn status<H: Host>(&mut self, cx: &mut Cx<'_, H>) -> Option<Draft> {
+        Some(self.draft(cx))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is counted for each rule.
 
+use ballast_core::circuit_breaker::status::{Calls, Counted, Transitions};
 use ballast_core::circuit_breaker::{Change, StateName};
 use ballast_host::{Counter, Cx, Gauge, Host, StartError};
 
@@ -52,6 +53,30 @@ impl RuleMetrics {
             to_open: transitions(StateName::Open.as_str())?,
             to_half_open: transitions(StateName::HalfOpen.as_str())?,
         })
+    }
+
+    /// What was counted by all workers.
+    pub(crate) fn counted(&self, host: &impl Host) -> Counted {
+        let read = |counter: Counter| counter.value(host).unwrap_or(0);
+        Counted {
+            calls: Calls {
+                success: read(self.succeeded),
+                failure: read(self.failed),
+                ignored: read(self.ignored),
+                late: read(self.late),
+                slow: read(self.slow),
+            },
+            refused: read(self.refused),
+            shadow_refused: read(self.shadow_refused),
+            probes_total: read(self.probes),
+            errors: read(self.errors),
+            evictions: read(self.evictions),
+            transitions: Transitions {
+                to_open: read(self.to_open),
+                to_half_open: read(self.to_half_open),
+                to_closed: read(self.to_closed),
+            },
+        }
     }
 
     pub(crate) fn changed(&self, host: &impl Host, change: &Change) {

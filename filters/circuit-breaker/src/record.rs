@@ -142,6 +142,12 @@ impl CircuitBreaker {
             text = format!("{text} for {} ms", until.since(*at).as_millis());
         }
         cx.log(LogLevel::Info, &text);
+        let kind = match to {
+            StateName::Open => "breaker_opened",
+            StateName::HalfOpen => "breaker_half_open",
+            StateName::Closed => "breaker_closed",
+        };
+        cx.event(kind, rule.name.as_str(), cause.as_str(), "");
         self.show(number, cx);
     }
 

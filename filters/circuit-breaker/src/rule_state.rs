@@ -15,7 +15,7 @@ pub(crate) struct RuleState {
     /// The full keys of what is read often.
     pub(crate) watch_key: String,
     order_key: String,
-    order: Option<Order>,
+    pub(crate) order: Option<Order>,
     initial: Forced,
     pub(crate) gather: Option<Gather>,
 }

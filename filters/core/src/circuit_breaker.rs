@@ -12,7 +12,7 @@
 //! [`breaker`] holds the state and its two pure transitions. A breaker is one entry of a [slot table](crate::slots);
 //! [`Admit`] and [`Record`] are the conversations of a request with it. [`watch`] is the list of all that are not
 //! closed, and the reason why a closed breaker costs next to nothing. [`operator`] holds what people order and what
-//! they can look up. [`gather`] says when a success needs no shared write, and why no trip is missed or false by it.
+//! they can look up, [`status`] what a rule says about itself, [`snapshot`] what outlives the process. [`gather`] says when a success needs no shared write, and why no trip is missed or false by it.
 //! [`config`] is what operators write.
 //!
 //! # Limits
@@ -29,8 +29,10 @@ pub mod gather;
 pub mod operator;
 pub mod outcome;
 pub mod policy;
+pub mod snapshot;
+pub mod status;
 pub mod watch;
 pub mod window;
 
 pub use breaker::{Admission, Change, LetThrough, Outcome, StateName};
-pub use converse::{Admit, Admitted, Admitting, Key, Noted, Record, Subject, What};
+pub use converse::{Admit, Admitted, Admitting, Closing, Key, Noted, Record, Subject, What};

@@ -207,6 +207,23 @@ impl Breaker {
         Some(self)
     }
 
+    /// The breaker with what was gathered since it was last written, for who only looks.
+    #[must_use]
+    pub fn with_gathered(mut self, gathered: Option<u64>, now: MonoTime) -> Self {
+        if let State::Closed(closed) = &mut self.state {
+            closed.take_in(gathered, now);
+        }
+        self
+    }
+
+    /// The breaker as an operator has it closed, with nothing in its window. With the change, if it was not.
+    #[must_use]
+    pub fn closed_by_order(&self, policy: &Policy, now: MonoTime) -> (Self, Option<Change>) {
+        let (closed, change) = self.closed(policy, None, now);
+        let was_closed = self.name() == StateName::Closed;
+        (closed, (!was_closed).then_some(Change { cause: Cause::Ordered, ..change }))
+    }
+
     /// The moment at which the next state begins.
     fn next_moment(&self, now: MonoTime) -> MonoTime {
         now.max(self.since.after(Duration::from_nanos(1)))

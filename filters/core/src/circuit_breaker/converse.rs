@@ -81,6 +81,11 @@ impl Subject {
         Key { rule: Rc::clone(&self.rule), what: What::Watch }
     }
 
+    /// The breaker in the bytes of its set, as it is now; `None`: nothing is known of it, so it is closed.
+    pub fn read(&self, bytes: Option<&[u8]>, now: MonoTime) -> Option<Breaker> {
+        self.find(&Set::read(bytes), now)
+    }
+
     fn find(&self, set: &Set<Breaker>, now: MonoTime) -> Option<Breaker> {
         set.get(self.fingerprint)?.clone().checked(&self.policy, self.reset_at, now)
     }
@@ -147,6 +152,36 @@ impl Edit for Admitting {
                 Edited::Replace(set.encode(), admitted)
             }
         }
+    }
+}
+
+/// Closes one breaker by an operator's word. Ends with the change, if it was not closed: then it is to come off the
+/// [watch list](super::watch), too.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Closing {
+    /// Which breaker.
+    pub subject: Subject,
+    /// What the clock shows.
+    pub now: MonoTime,
+}
+
+impl Closing {
+    /// The conversation.
+    pub fn converse(self) -> Rewrite<Key, Self> {
+        Rewrite::new(self.subject.set_key(), self)
+    }
+}
+
+impl Edit for Closing {
+    type Output = Option<Change>;
+
+    fn edit(&self, old: Option<&[u8]>) -> Edited<Option<Change>> {
+        let Self { subject, now } = self;
+        let mut set = Set::<Breaker>::read(old);
+        let Some(breaker) = subject.find(&set, *now) else { return Edited::Keep(None) };
+        let (closed, change) = breaker.closed_by_order(&subject.policy, *now);
+        set.put(subject.fingerprint, closed, *now);
+        Edited::Replace(set.encode(), change)
     }
 }
 

@@ -12,12 +12,13 @@
 
 use super::breaker::{Change, StateName};
 use super::policy::Cause;
+use crate::orders::{self, Refusal};
 use crate::rewrite::{Edit, Edited};
 use crate::slots::Fingerprint;
 use crate::time::MonoTime;
 use crate::wire::{Reader, Writer};
 use core::time::Duration;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 const VERSION: u8 = 1;
@@ -26,7 +27,7 @@ const VERSION: u8 = 1;
 pub const MOST_CHANGES: usize = 16;
 
 /// What an operator can make of a breaker.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Forced {
@@ -75,6 +76,50 @@ impl Command {
     /// The command in a message, if it is one.
     pub fn parse(message: &[u8]) -> Option<Self> {
         serde_json::from_slice(message).ok()
+    }
+}
+
+/// An operator's order as it comes through another filter: see [`orders`](crate::orders).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// For all breakers of the rule.
+    All(Forced),
+    /// Closes this one.
+    Close(Fingerprint),
+}
+
+/// The names of the orders that change something.
+pub const ORDERS: [&str; 5] = ["reset", "force-open", "force-closed", "metrics-only", "restore"];
+
+/// What may come with an order.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Arguments {
+    id: Option<String>,
+}
+
+impl Ask {
+    /// The order of this name with these arguments, a JSON object or nothing.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or its arguments are wrong.
+    pub fn read(name: &str, arguments: &[u8]) -> Result<Self, Refusal> {
+        let forced = match name {
+            "reset" => Forced::Closed,
+            "force-open" => Forced::ForcedOpen,
+            "force-closed" => Forced::ForcedClosed,
+            "metrics-only" => Forced::MetricsOnly,
+            _ => return Err(format!("unknown order `{name}`: there are {}, export", ORDERS.join(", "))),
+        };
+        let Arguments { id } = orders::arguments(arguments)?;
+        match (id, forced) {
+            (None, _) => Ok(Self::All(forced)),
+            (Some(id), Forced::Closed) => Fingerprint::parse(&id)
+                .map(Self::Close)
+                .ok_or_else(|| format!("invalid arguments: id: `{id}` is not 32 hexadecimal digits")),
+            (Some(_), _) => Err(format!("invalid arguments: id: `{name}` is for all breakers of a rule")),
+        }
     }
 }
 
@@ -267,6 +312,27 @@ mod tests {
             r#"{"breaker":"x","state":"closed","a":1}"#,
         ] {
             assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_order_is_for_a_rule_and_a_reset_may_be_for_one_breaker() {
+        let one = "0000000000000000000000000000000a";
+        for (name, arguments, expected) in [
+            ("reset", "", Ok(Ask::All(Forced::Closed))),
+            ("force-open", "{}", Ok(Ask::All(Forced::ForcedOpen))),
+            ("reset", &*format!(r#"{{"id": "{one}"}}"#), Ok(Ask::Close(Fingerprint(10)))),
+            ("force-open", &*format!(r#"{{"id": "{one}"}}"#), Err("invalid arguments: id: `force-open`")),
+            ("reset", r#"{"id": "x"}"#, Err("invalid arguments: id: `x` is not")),
+            ("reset", r#"{"ids": "x"}"#, Err("invalid arguments: unknown field `ids`")),
+            ("reset", "[]", Err("invalid arguments: ")),
+            ("open", "", Err("unknown order `open`")),
+        ] {
+            let read = Ask::read(name, arguments.as_bytes());
+            match expected {
+                Ok(ask) => assert_eq!(read, Ok(ask)),
+                Err(start) => assert!(read.clone().unwrap_err().starts_with(start), "{read:?}"),
+            }
         }
     }
 

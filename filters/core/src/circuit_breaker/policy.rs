@@ -80,10 +80,12 @@ pub enum Cause {
     WaitOver,
     /// Enough probes succeeded.
     ProbesSucceeded,
+    /// An operator has ordered it.
+    Ordered,
 }
 
 impl Cause {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::ConsecutiveFailures,
         Self::FailureRate,
         Self::SlowCallRate,
@@ -92,6 +94,7 @@ impl Cause {
         Self::NoVerdict,
         Self::WaitOver,
         Self::ProbesSucceeded,
+        Self::Ordered,
     ];
 
     /// Its name, in status and log lines.
@@ -105,6 +108,7 @@ impl Cause {
             Self::NoVerdict => "no_verdict",
             Self::WaitOver => "wait_over",
             Self::ProbesSucceeded => "probes_succeeded",
+            Self::Ordered => "ordered",
         }
     }
 

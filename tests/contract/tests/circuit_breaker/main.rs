@@ -15,6 +15,7 @@ mod operator;
 mod outcomes;
 mod probes;
 mod racing;
+mod reports;
 mod states;
 
 use ballast_contract::{VM_ID, Workers, filter};

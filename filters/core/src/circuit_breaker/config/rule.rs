@@ -87,6 +87,16 @@ pub enum Selected {
 }
 
 impl Rule {
+    /// Whether its decisions take effect.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Its breaker, if all its requests have the same.
+    pub fn single(&self) -> Option<Fingerprint> {
+        self.is_single.then_some(SINGLE)
+    }
+
     /// Notes what it can ask of a request.
     pub(super) fn needs(&self, needs: &mut Needs) {
         if self.mode != Mode::Disabled {
