@@ -13,20 +13,30 @@
 
 mod in_flight;
 mod metrics;
+mod operate;
 mod refusal;
+mod snapshots;
 
 use ballast_core::config::{Mode, OnError};
+use ballast_core::events::Burst;
 use ballast_core::matching::Needs;
+use ballast_core::orders::Refusal;
 use ballast_core::rate_limit::config::{Asking, Config, Denied, HeaderStyle};
 use ballast_core::rate_limit::headers::Teller;
+use ballast_core::rate_limit::operator::ORDERS;
 use ballast_core::rate_limit::token_lease::Leases;
 use ballast_core::rate_limit::{
-    Admit, Admitted, Algorithm, Charges, Decision, Named, Settle, Situation, admit_from_lease, give_back,
+    Admit, Admitted, Algorithm, Charges, Decision, Named, Said, Settle, Situation, admit_from_lease,
+    give_back,
 };
+use ballast_core::status::Draft;
 use ballast_core::time::MonoTime;
-use ballast_host::{Cx, Filter, Flow, Host, HostRandom, LogLevel, Map, ReadPlan, RequestView, StartError};
+use ballast_host::{
+    Busiest, Cx, Filter, Flow, Host, HostRandom, LogLevel, Map, Ordered, ReadPlan, RequestView, StartError,
+};
 use in_flight::{InFlight, Pending};
 use metrics::LimitMetrics;
+use operate::note_clients;
 
 /// One configuration of the filter in one VM.
 #[derive(Debug)]
@@ -43,6 +53,10 @@ pub struct RateLimit {
     holds_permits: bool,
     /// Requests that hold permits.
     in_flight: InFlight,
+    /// The busiest clients of each limit.
+    busiest: Busiest,
+    /// What is looked at for events, for each limit: evictions and errors.
+    bursts: Vec<[Burst; 2]>,
 }
 
 /// What is remembered about one request.
@@ -58,6 +72,7 @@ pub struct Stream {
 
 impl Filter for RateLimit {
     const NAME: &'static str = "rate-limit";
+    const NOTES_ORDERS: &'static [&'static str] = &ORDERS;
     type Config = Config;
     type Stream = Stream;
 
@@ -80,6 +95,8 @@ impl Filter for RateLimit {
             unsettled: Vec::new(),
             holds_permits: config.limits.iter().any(|limit| concurrency(limit.algorithm)),
             in_flight: InFlight::default(),
+            busiest: Busiest::of(config.limits.iter().map(|limit| limit.name.as_str())),
+            bursts: vec![[Burst::default(); 2]; config.limits.len()],
             config,
         })
     }
@@ -92,7 +109,10 @@ impl Filter for RateLimit {
         let request = RequestView::new(cx.host, &self.plan);
         match self.config.ask(&request, &secret, &mut HostRandom(cx.host), &mut self.asking) {
             Ok(()) if self.asking.asks().is_empty() => Flow::Continue,
-            Ok(()) => self.decide(stream, cx),
+            Ok(()) => {
+                note_clients(&self.config, &self.asking, &request, &mut self.busiest);
+                self.decide(stream, cx)
+            }
             Err(Denied { limit, .. }) => {
                 self.count(limit, |metrics| metrics.limited.add(cx.host, 1));
                 refusal::missing_key(&self.config, limit, cx)
@@ -135,6 +155,15 @@ impl Filter for RateLimit {
             self.settle(again, cx);
         }
         self.in_flight.forget_ended();
+        self.busiest.tick(cx);
+    }
+
+    fn on_order<H: Host>(&mut self, cx: &mut Cx<'_, H>, ordered: &Ordered) -> Result<Vec<u8>, Refusal> {
+        self.execute(cx, ordered)
+    }
+
+    fn status<H: Host>(&mut self, cx: &mut Cx<'_, H>) -> Option<Draft> {
+        Some(self.draft(cx))
     }
 
     fn on_rejoin<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
@@ -194,6 +223,9 @@ impl RateLimit {
         }
         for verdict in &decision.verdicts {
             self.count(verdict.ask.limit, |metrics| metrics.decided(cx.host, verdict));
+            if matches!(verdict.said, Said::Refuse { .. }) {
+                self.busiest.refused(verdict.ask.limit.into(), verdict.ask.client);
+            }
         }
         let flow =
             if decision.passes() { Flow::Continue } else { refusal::over_limit(&self.config, &decision, cx) };

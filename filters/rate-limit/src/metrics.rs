@@ -1,5 +1,6 @@
 //! What is counted for each limit.
 
+use ballast_core::rate_limit::status::Counted;
 use ballast_core::rate_limit::{Said, Verdict};
 use ballast_host::{Counter, Cx, Gauge, Host, StartError};
 
@@ -31,6 +32,21 @@ impl LimitMetrics {
             evictions: cx.counter("evictions", &labels)?,
             keys: cx.gauge("keys", &labels)?,
         })
+    }
+
+    /// What was counted by all workers.
+    pub(crate) fn counted(&self, host: &impl Host) -> Counted {
+        let read = |counter: Counter| counter.value(host).unwrap_or(0);
+        // Below zero for a moment, while one worker has forgotten what another has not yet counted.
+        let keys = self.keys.value(host).unwrap_or(0).cast_signed().max(0);
+        Counted {
+            allowed: read(self.allowed),
+            limited: read(self.limited),
+            shadow_limited: read(self.shadow_limited),
+            errors: read(self.errors),
+            evictions: read(self.evictions),
+            keys_in_use: keys.unsigned_abs(),
+        }
     }
 
     pub(crate) fn decided(&self, host: &impl Host, verdict: &Verdict) {

@@ -1,8 +1,8 @@
 //! The algorithms behind one face: a charge and its way back, over the bytes of a set.
 
-use super::fixed_window::{FixedWindow, InWindow};
-use super::sliding_window::{InPart, SlidingWindow};
-use super::token_bucket::{Advance, Stretch, TokenBucket};
+use super::fixed_window::{FixedWindow, InWindow, Opened};
+use super::sliding_window::{Counts, InPart, SlidingWindow};
+use super::token_bucket::{Advance, Line, Stretch, TokenBucket};
 use super::{Outcome, Refusal, Situation};
 use crate::permits::Holders;
 use crate::slots::{Entry, Fingerprint, Put, Set};
@@ -172,6 +172,20 @@ impl Algorithm {
 }
 
 impl Algorithm {
+    /// A client's set without what it has used up. `None`: it has used up nothing, or the limit counts what is in flight.
+    pub(super) fn forget(&self, bytes: &[u8], client: Fingerprint) -> Option<Vec<u8>> {
+        fn without<E: Entry>(bytes: &[u8], client: Fingerprint) -> Option<Vec<u8>> {
+            let mut set = Set::<E>::read(Some(bytes));
+            set.remove(client).then(|| set.encode())
+        }
+        match self {
+            Self::TokenBucket(_) => without::<Line>(bytes, client),
+            Self::SlidingWindow(_) => without::<Counts>(bytes, client),
+            Self::FixedWindow(_) => without::<Opened>(bytes, client),
+            Self::Concurrency { .. } => None,
+        }
+    }
+
     /// Adds one permit again that was taken under the first identity, under the second. With it, by how many
     /// permits more are in flight than allowed. `None`: this limit has no permits.
     pub(super) fn readopt(

@@ -54,6 +54,8 @@ pub struct Config {
     pub namespace: Option<Name>,
     /// What happens when something is broken.
     pub on_error: OnError,
+    /// Whether the status names clients by what their keys are made of, and not by a hash.
+    pub show_keys: bool,
 }
 
 /// A request that lacks a part of a limit's key, under a limit that denies such.
@@ -113,6 +115,11 @@ impl Config {
         self.limit(number).map_or("", |limit| limit.name.as_str())
     }
 
+    /// Who a request counts for under a limit, as it is shown.
+    pub fn shown(&self, number: u16, request: &impl Request) -> String {
+        self.limit(number).map_or_else(String::new, |limit| limit.shown(request))
+    }
+
     /// A limit's table by number.
     pub fn table_of(&self, number: u16) -> Option<Table> {
         self.limit(number).map(|limit| limit.table)
@@ -161,6 +168,7 @@ impl TryFrom<RawConfig> for Config {
             response_body: raw.response.body,
             namespace: raw.namespace,
             on_error: raw.on_error,
+            show_keys: raw.show_keys,
         })
     }
 }

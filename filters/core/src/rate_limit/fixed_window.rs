@@ -4,6 +4,7 @@
 //! comes back at once. Across the boundary of two windows up to twice the limit can pass: whoever minds takes the
 //! sliding window.
 
+use super::snapshot::Level;
 use super::{Outcome, Refusal, STALL};
 use crate::slots::Entry;
 use crate::time::{MonoTime, nanos};
@@ -45,6 +46,19 @@ impl Entry for Opened {
 
     fn fresh_at(&self) -> MonoTime {
         self.end
+    }
+}
+
+impl Opened {
+    /// What is used up, as it outlives the process.
+    pub(super) fn level(&self, now: MonoTime) -> Level {
+        Level::FixedWindow { ends_in_ns: nanos(self.end.since(now)), count: self.count }
+    }
+
+    /// The window that says so now, if it is one.
+    pub(super) fn restored(level: &Level, age: Duration, now: MonoTime) -> Option<Self> {
+        let Level::FixedWindow { ends_in_ns, count } = *level else { return None };
+        Some(Self { end: now.after(Duration::from_nanos(ends_in_ns).saturating_sub(age)), count })
     }
 }
 

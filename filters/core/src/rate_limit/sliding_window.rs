@@ -5,6 +5,7 @@
 //! counts as long as any part of it lies in the trailing window. So the bound is exact; the price is that a
 //! request may wait up to a tenth of the window longer than a perfect log would have it wait.
 
+use super::snapshot::Level;
 use super::{Outcome, Refusal, STALL};
 use crate::slots::Entry;
 use crate::time::{MonoTime, nanos};
@@ -14,7 +15,7 @@ use core::time::Duration;
 /// Sub-windows of one window.
 const PARTS: u64 = 10;
 /// Sub-windows that a trailing window touches: one more, since it begins and ends inside of one.
-const TOUCHED: usize = 11;
+pub(super) const TOUCHED: usize = 11;
 
 /// A window's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +67,25 @@ impl Entry for Counts {
             None => MonoTime::ZERO,
             Some(age) => leaves(self.newest, age, self.part_nanos),
         }
+    }
+}
+
+impl Counts {
+    /// What is used up, as it outlives the process.
+    pub(super) fn level(&self, now: MonoTime) -> Level {
+        let began = MonoTime::from_nanos(self.newest.saturating_mul(self.part_nanos));
+        let newest_age_ns = nanos(now.since(began));
+        Level::SlidingWindow { newest_age_ns, part_ns: self.part_nanos, counts: self.counts }
+    }
+
+    /// The counts that say so now, if they are some. Parts begin at other times here:
+    /// each is put into the later one that it touches, unless that has not begun.
+    pub(super) fn restored(level: &Level, age: Duration, now: MonoTime) -> Option<Self> {
+        let Level::SlidingWindow { newest_age_ns, part_ns, counts } = *level else { return None };
+        let current = now.as_nanos().checked_div(part_ns)?;
+        // Before this clock began: more parts ago than count, or nearly.
+        let began = now.as_nanos().checked_sub(newest_age_ns.saturating_add(nanos(age)))?;
+        Some(Self { newest: began.div_ceil(part_ns).min(current), part_nanos: part_ns, counts })
     }
 }
 

@@ -45,6 +45,7 @@ mod stretch;
 
 pub use stretch::Stretch;
 
+use super::snapshot::Level;
 use super::{Outcome, Refusal, STALL};
 use crate::slots::Entry;
 use crate::time::{MonoTime, nanos};
@@ -96,6 +97,24 @@ impl Entry for Line {
 
     fn fresh_at(&self) -> MonoTime {
         self.end
+    }
+}
+
+impl Line {
+    /// What is used up, as it outlives the process.
+    pub(super) fn level(&self, now: MonoTime) -> Level {
+        // What was returned is not used up.
+        let returned = Duration::from_nanos(self.returned.after(now).len_nanos());
+        let full_in = self.end.since(now).saturating_sub(returned);
+        Level::TokenBucket { full_in_ns: nanos(full_in), fills_in_ns: self.fills_in_nanos }
+    }
+
+    /// The line that says so now, if it is one of a bucket.
+    pub(super) fn restored(level: &Level, age: Duration, now: MonoTime) -> Option<Self> {
+        let Level::TokenBucket { full_in_ns, fills_in_ns } = *level else { return None };
+        let left = Duration::from_nanos(full_in_ns.min(fills_in_ns)).saturating_sub(age);
+        let (end, returned) = (now.after(left), Stretch::EMPTY);
+        (fills_in_ns > 0).then_some(Self { end, returned, fills_in_nanos: fills_in_ns })
     }
 }
 

@@ -191,6 +191,12 @@ impl Leases {
         unspent
     }
 
+    /// Drops what is held in advance of these clients of a limit, and says of how many that was.
+    pub fn drop_of(&mut self, limit: u16, concerns: impl Fn(Fingerprint) -> bool) -> usize {
+        let of = |lease: &mut Lease| lease.client.limit == limit && concerns(lease.client.fingerprint);
+        self.0.iter_mut().filter_map(|place| place.take_if(&of)).count()
+    }
+
     fn lease(&mut self, client: Client) -> Option<&mut Lease> {
         self.place(client)?.as_mut().filter(|lease| lease.client == client)
     }
@@ -292,6 +298,19 @@ mod tests {
         assert!(leases.put_back(CLIENT, &bucket(), spent.taken, NOW));
         assert_eq!(leases.spend(CLIENT, &bucket(), 1, NOW), Some(spent));
         assert!(!leases.put_back(OTHER, &bucket(), spent.taken, NOW));
+    }
+
+    #[test]
+    fn what_is_dropped_is_neither_spent_nor_given_back() {
+        let (mut leases, mut state) = (Leases::new(), None);
+        for _ in 0..2 {
+            request(&mut leases, &mut state, CLIENT);
+        }
+        assert_eq!(leases.drop_of(1, |_| true), 0);
+        assert_eq!(leases.drop_of(0, |client| client == OTHER.fingerprint), 0);
+        assert_eq!(leases.drop_of(0, |client| client == CLIENT.fingerprint), 1);
+        assert_eq!(leases.spend(CLIENT, &bucket(), 1, NOW), None);
+        assert_eq!(leases.tick(NOW), []);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod damage;
 mod hot_paths;
 mod leases;
 mod memory;
+mod operate;
 mod permits;
 mod racing;
 mod refunds;

@@ -66,6 +66,32 @@ pub enum Asked {
 }
 
 impl Limit {
+    /// Whether its decisions take effect.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// What a client is known by whose key is made of these texts, under each plan.
+    pub(in crate::rate_limit) fn clients_of(
+        &self,
+        texts: &[String],
+        secret: &Secret,
+    ) -> Result<Vec<Fingerprint>, String> {
+        let plans = self.tiers.iter().flat_map(|(_, plans)| plans).map(Some);
+        let client = |plan: Option<&Plan>| {
+            let mut material = Vec::with_capacity(64);
+            begin(plan, &mut material);
+            self.key.append_texts(texts, &mut material)?;
+            Ok(secret.fingerprint(self.name.as_str(), &material))
+        };
+        core::iter::once(None).chain(plans).map(client).collect()
+    }
+
+    /// Who a request counts for, as it is shown.
+    pub(super) fn shown(&self, request: &impl Request) -> String {
+        self.key.text(request)
+    }
+
     /// Whether a refusal of the next request counts.
     pub fn is_enforced(&self, random: &mut impl Random) -> bool {
         self.mode == Mode::Enforce
@@ -140,11 +166,7 @@ impl Limit {
         material: &mut Vec<u8>,
     ) -> Result<Fingerprint, MissingPart> {
         material.clear();
-        if let Some(plan) = plan {
-            // A client's plans are counted apart, so a change of plan cannot mix up two sets of numbers.
-            material.extend_from_slice(plan.name.as_bytes());
-            material.push(0);
-        }
+        begin(plan, material);
         self.key.extract(request, material)?;
         Ok(secret.fingerprint(self.name.as_str(), material))
     }
@@ -153,6 +175,14 @@ impl Limit {
         let (by, plans) = self.tiers.as_ref()?;
         let wanted = by.value(request)?;
         plans.iter().find(|plan| plan.name.as_bytes() == &*wanted)
+    }
+}
+
+/// A client's plans are counted apart, so a change of plan cannot mix up two sets of numbers.
+fn begin(plan: Option<&Plan>, material: &mut Vec<u8>) {
+    if let Some(plan) = plan {
+        material.extend_from_slice(plan.name.as_bytes());
+        material.push(0);
     }
 }
 

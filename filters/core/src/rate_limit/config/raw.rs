@@ -32,6 +32,8 @@ pub struct RawConfig {
     pub(super) namespace: Option<Name>,
     /// What happens when something is broken, such as the shared store. Busy is not broken.
     pub(super) on_error: OnError,
+    /// Whether the status names the busiest clients by what their keys are made of, such as addresses, and not by a hash.
+    pub(super) show_keys: bool,
 }
 
 /// What answers tell of the limits.
@@ -183,6 +185,7 @@ impl Default for RawConfig {
             response: RawResponse::default(),
             namespace: None,
             on_error: OnError::default(),
+            show_keys: false,
         }
     }
 }
