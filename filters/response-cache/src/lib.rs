@@ -18,6 +18,7 @@ mod coalescing;
 mod collecting;
 mod lookup;
 mod metrics;
+mod operate;
 mod purging;
 mod request;
 mod response;
@@ -30,14 +31,19 @@ pub use stream::Stream;
 
 use background::{Background, Warming};
 use ballast_core::config::Mode;
+use ballast_core::events::Burst;
 use ballast_core::matching::Needs;
+use ballast_core::orders::Refusal;
 use ballast_core::response_cache::config::{Config, Rule};
+use ballast_core::response_cache::operator::ORDERS;
 use ballast_core::response_cache::rules::Policy;
 use ballast_core::response_cache::store::{Flights, Outcome, Waiter};
+use ballast_core::status::Draft;
 use ballast_core::time::MonoTime;
 use ballast_core::vms::Member;
 use ballast_host::{
-    CallAnswer, CallToken, Cx, Filter, Flow, Host, Map, Next, ReadPlan, StartError, StreamId,
+    Busiest, CallAnswer, CallToken, Cx, Filter, Flow, Host, Map, Next, Ordered, ReadPlan, StartError,
+    StreamId,
 };
 use coalescing::{SEEMS_DEAD, TIMED_OUT};
 use core::time::Duration;
@@ -74,10 +80,15 @@ pub struct ResponseCache {
     warm: Warming,
     /// How many bodies in a row never came.
     unread_bodies: u32,
+    /// The busiest keys of each rule.
+    busiest: Busiest,
+    /// What is looked at for events: evictions and errors.
+    bursts: [Burst; 2],
 }
 
 impl Filter for ResponseCache {
     const NAME: &'static str = "response-cache";
+    const NOTES_ORDERS: &'static [&'static str] = &ORDERS;
     type Config = Config;
     type Stream = Stream;
 
@@ -105,6 +116,8 @@ impl Filter for ResponseCache {
             calls: BTreeMap::new(),
             warm: Warming::default(),
             unread_bodies: 0,
+            busiest: Busiest::of(config.rules.iter().map(|rule| rule.name.as_str())),
+            bursts: [Burst::default(); 2],
             config,
         })
     }
@@ -224,6 +237,15 @@ impl Filter for ResponseCache {
         self.storage.flush(now, cx);
         self.warm_up(cx);
         self.fetch_in_background(cx);
+        self.busiest.tick(cx);
+    }
+
+    fn on_order<H: Host>(&mut self, cx: &mut Cx<'_, H>, ordered: &Ordered) -> Result<Vec<u8>, Refusal> {
+        self.execute(cx, ordered)
+    }
+
+    fn status<H: Host>(&mut self, cx: &mut Cx<'_, H>) -> Option<Draft> {
+        Some(self.draft(cx))
     }
 
     fn on_message<H: Host>(&mut self, cx: &mut Cx<'_, H>, _: Member, payload: &[u8]) {

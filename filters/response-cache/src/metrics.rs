@@ -1,6 +1,7 @@
 //! What is counted, for each rule and for the store.
 
 use ballast_core::response_cache::rules::{Bypass, Forward, Refused, Served};
+use ballast_core::response_cache::status::{ByLabel, Counted, Store};
 use ballast_host::{Counter, Cx, Gauge, Host, StartError};
 
 /// Counters by a label that has few values, each defined at the start.
@@ -18,6 +19,10 @@ impl Labelled {
         let define =
             |value: &&'static str| Ok((*value, cx.counter(metric, &[("rule", rule), (label, value)])?));
         values.iter().map(define).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn read(&self, host: &impl Host) -> ByLabel {
+        self.0.iter().map(|(value, counter)| (*value, counter.value(host).unwrap_or(0))).collect()
     }
 
     fn add(&self, host: &impl Host, value: &str) {
@@ -109,6 +114,21 @@ impl RuleMetrics {
         })
     }
 
+    /// What was counted by all workers.
+    pub(crate) fn counted(&self, host: &impl Host) -> Counted {
+        let read = |counter: Counter| counter.value(host).unwrap_or(0);
+        Counted {
+            hits: self.hits.read(host),
+            misses: self.misses.read(host),
+            refused: self.refused.read(host),
+            stored: read(self.stored),
+            coalesced: read(self.coalesced),
+            revalidated: read(self.revalidated),
+            background: read(self.background),
+            invalidated: read(self.invalidated),
+        }
+    }
+
     /// An answer from the store.
     pub(crate) fn hit(&self, host: &impl Host, kind: &str) {
         self.hits.add(host, kind);
@@ -156,6 +176,24 @@ impl StoreMetrics {
             errors: cx.counter("errors", &[])?,
             changes: changes.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// What was counted by all workers, of a store that may take so much.
+    pub(crate) fn shown(&self, host: &impl Host, bytes_limit: u64, entries_limit: u64) -> Store {
+        let read = |counter: Counter| counter.value(host).unwrap_or(0);
+        // Below zero for a moment, while one worker has freed what another has not yet charged.
+        let bytes = self.bytes.value(host).unwrap_or(0).cast_signed().max(0).unsigned_abs();
+        Store {
+            bytes,
+            bytes_limit,
+            fill: bytes as f64 / bytes_limit.max(1) as f64,
+            entries_limit,
+            evicted: read(self.evicted),
+            damaged: read(self.damaged),
+            purged: read(self.purged),
+            purges_refused: read(self.purges_refused),
+            errors: read(self.errors),
+        }
     }
 
     /// How often something has changed in a shard.

@@ -10,6 +10,9 @@ use ballast_core::response_cache::rules::{Fields, Line};
 use ballast_core::response_cache::store::Target as Purged;
 use ballast_host::{Cx, Flow, Host, Reply, RequestView};
 
+/// The fields that make a URL.
+const URL: [&str; 3] = [":scheme", ":authority", ":path"];
+
 impl ResponseCache {
     /// Answers a purge, if the request is one.
     pub(crate) fn purge<H: Host>(&mut self, view: &RequestView<'_, H>, cx: &mut Cx<'_, H>) -> Option<Flow> {
@@ -27,7 +30,7 @@ impl ResponseCache {
                 self.storage.metrics.purges_refused.add(cx.host, 1);
                 reply(400, "malformed", r#"{"error":"what is to be purged cannot be understood"}"#.to_owned())
             }
-            Ok(asked) => match self.purge_what(&asked, view, cx) {
+            Ok(asked) => match self.purge_requested(&asked, view, cx) {
                 Some(count) => reply(200, "purged", format!(r#"{{"purged":{count}}}"#)),
                 // Half of a purge is none: whoever asks must ask again.
                 None => reply(
@@ -40,17 +43,26 @@ impl ResponseCache {
         Some(Flow::Reply(Box::new(reply)))
     }
 
-    fn purge_what<H: Host>(
+    fn purge_requested<H: Host>(
         &mut self,
         asked: &Ask,
         view: &RequestView<'_, H>,
         cx: &mut Cx<'_, H>,
     ) -> Option<u64> {
+        let values = URL.map(|name| view.header(name).unwrap_or_default().into_owned());
+        self.purge_what(asked, &values, cx)
+    }
+
+    /// Drops or marks what is asked for; `url` are the values of [`URL`] that it is about.
+    pub(crate) fn purge_what<H: Host, T: AsRef<[u8]>>(
+        &mut self,
+        asked: &Ask,
+        url: &[T; 3],
+        cx: &mut Cx<'_, H>,
+    ) -> Option<u64> {
         let secret = cx.secret()?;
-        let names = [":scheme", ":authority", ":path"];
-        let values = names.map(|name| view.header(name).unwrap_or_default().into_owned());
         let lines: Vec<Line<'_>> =
-            names.iter().zip(&values).map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
+            URL.iter().zip(url).map(|(name, value)| (name.as_bytes(), value.as_ref())).collect();
         let fields = Fields::new(&lines);
         let now = cx.host.now();
         match &asked.target {

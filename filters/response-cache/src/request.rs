@@ -60,6 +60,9 @@ impl ResponseCache {
             wanted: Wanted::new(target, &secret),
             request: CapturedRequest::new(headers, end),
         });
+        if is_asking {
+            self.note(&asked);
+        }
         if is_changing {
             *stream = Stream::Unsafe(asked);
             return Flow::Continue;

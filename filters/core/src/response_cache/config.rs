@@ -51,6 +51,8 @@ pub struct Config {
     pub namespace: Option<Name>,
     /// What happens when something is broken.
     pub on_error: OnError,
+    /// Whether the status names the busiest URLs, and not a hash of each.
+    pub show_keys: bool,
 }
 
 /// Where answers are kept.
@@ -160,6 +162,7 @@ impl TryFrom<RawConfig> for Config {
             cache_status: raw.cache_status,
             namespace: raw.namespace,
             on_error: raw.on_error,
+            show_keys: raw.show_keys,
         })
     }
 }

@@ -11,6 +11,7 @@ mod coalescing;
 mod damage;
 mod exchanges;
 mod hot_paths;
+mod operate;
 mod purging;
 mod sharing;
 

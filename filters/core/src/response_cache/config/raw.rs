@@ -28,6 +28,8 @@ pub struct RawConfig {
     pub(super) namespace: Option<Name>,
     /// What happens when something is broken, such as the shared store. Purging is always refused then.
     pub(super) on_error: OnError,
+    /// Whether the status names the busiest URLs, and not a hash of each.
+    pub(super) show_keys: bool,
 }
 
 /// Whether answers carry `Cache-Status`.

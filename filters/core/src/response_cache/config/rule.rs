@@ -121,6 +121,11 @@ impl Rule {
         self.mode != Mode::Disabled && self.matcher.matches(request)
     }
 
+    /// Whether its decisions take effect.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
     /// Whether the next request may be answered from the cache.
     pub fn is_enforced(&self, random: &mut impl Random) -> bool {
         self.mode == Mode::Enforce

@@ -68,6 +68,11 @@ impl Shape {
         self.sets
     }
 
+    /// How many answers there can be.
+    pub fn entries(self) -> u64 {
+        u64::from(self.sets).saturating_mul(u64::try_from(WAYS).unwrap_or(u64::MAX))
+    }
+
     /// How many bytes the entries and their answers may take together.
     pub const fn budget(self) -> u64 {
         self.budget
