@@ -12,7 +12,7 @@
 //! workers' windows become the next step of the [`limit`]. Around the limit: a [`queue`] for what may yet find room; a
 //! [`gate`] that turns away at once who would not, by [`priority`] and [`fairness`]; [`admission`] by success rate and
 //! an upstream's own [`signal`] where latency says nothing; and the [`level`] that other filters go by. [`answer`] says what
-//! counts as a sample. [`config`] is what operators write.
+//! counts as a sample. [`config`] is what operators write, [`status`] what they look at.
 //!
 //! # Limits
 //!
@@ -34,6 +34,7 @@ pub mod samples;
 mod settings;
 pub mod share;
 pub mod signal;
+pub mod status;
 pub mod worker;
 
 pub use reason::Reason;

@@ -8,7 +8,7 @@
 //!
 //! # How
 //!
-//! [`config`] is what operators write. A policy is carried out in one of two ways: [`steer`] tells the proxy's router what
+//! [`config`] is what operators write, [`status`] what they look at. A policy is carried out in one of two ways: [`steer`] tells the proxy's router what
 //! to retry; where the policy says more than the router understands, the filter holds the answer, and [`attempts`] decides over each
 //! ([`outcome`]) whether and when ([`backoff`], [`retry_after`], [`deadline`]) the request is sent again. [`budget`] and
 //! [`throttle`] bound all of them together. [`routes`] knows where a request must not be sent again past the route.
@@ -25,5 +25,6 @@ pub mod deadline;
 pub mod outcome;
 pub mod retry_after;
 pub mod routes;
+pub mod status;
 pub mod steer;
 pub mod throttle;

@@ -75,6 +75,11 @@ impl Counts {
         Ok(Self { in_flight, queued, me: None })
     }
 
+    /// How many are in flight and how many wait, over all workers.
+    pub(crate) fn now(&self, host: &impl Host) -> (u32, u32) {
+        (self.in_flight.read(host), self.queued.read(host))
+    }
+
     /// These counts, for the length of a callback.
     pub(crate) const fn with<'a, H: Host>(&'a self, host: &'a H) -> With<'a, H> {
         With { counts: self, host }

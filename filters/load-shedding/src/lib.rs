@@ -15,15 +15,18 @@ mod counts;
 mod held;
 mod metrics;
 mod refusal;
+mod shown;
 mod stream;
 
 use ballast_core::config::{Mode, OnError};
+use ballast_core::events::Burst;
 use ballast_core::load_shedding::Reason;
 use ballast_core::load_shedding::board::{Merge, Merging};
 use ballast_core::load_shedding::config::{BulkheadKey, Config};
 use ballast_core::load_shedding::worker::{Arrival, Verdict, Worker};
 use ballast_core::matching::Needs;
-use ballast_core::plane::Facts;
+use ballast_core::plane::{Facts, Overload};
+use ballast_core::status::Draft;
 use ballast_core::time::MonoTime;
 use ballast_core::units::Share;
 use ballast_host::{
@@ -57,6 +60,10 @@ pub struct LoadShedding {
     /// What has become of streams that are held, until they are woken.
     decided: BTreeMap<StreamId, Decided>,
     reported: MonoTime,
+    /// The level as this root has last told of it.
+    told_level: Option<Overload>,
+    /// What is looked at for events: errors.
+    errors: Burst,
 }
 
 /// What is to become of a request.
@@ -86,6 +93,8 @@ impl Filter for LoadShedding {
             worker: Worker::new(Rc::clone(&config.settings)),
             decided: BTreeMap::new(),
             reported: MonoTime::ZERO,
+            told_level: None,
+            errors: Burst::default(),
             config,
         })
     }
@@ -170,6 +179,10 @@ impl Filter for LoadShedding {
             self.reported = now;
             self.report(now, cx);
         }
+    }
+
+    fn status<H: Host>(&mut self, cx: &mut Cx<'_, H>) -> Option<Draft> {
+        Some(self.draft(cx))
     }
 
     fn on_end<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
@@ -330,7 +343,8 @@ impl LoadShedding {
     /// Tells the others what was seen, and learns what all know.
     fn report<H: Host>(&mut self, now: MonoTime, cx: &mut Cx<'_, H>) {
         self.counts.correct_mine(self.worker.held(), self.waiting(), cx);
-        if cx.lease(HEALER, HEALER_TERM).is_some() {
+        let leads = cx.lease(HEALER, HEALER_TERM).is_some();
+        if leads {
             self.counts.correct_vacant(cx);
         }
         let report = self.worker.report(&self.counts.with(cx.host));
@@ -342,6 +356,7 @@ impl LoadShedding {
                 self.metrics.limit.set(cx.host, self.worker.allowed().into());
                 self.metrics.level.set(cx.host, board.level().level().into());
                 cx.publish(Facts { overload: board.level(), ..Facts::default() });
+                self.tell_level(board.level(), leads, cx);
             }
             Err(_) => {
                 self.worker.keep(&report);

@@ -1,7 +1,9 @@
 //! What is counted and shown.
 
+use ballast_core::config::Name;
 use ballast_core::load_shedding::Reason;
 use ballast_core::load_shedding::config::Config;
+use ballast_core::load_shedding::status::{Counted, ShadowShed, Shed};
 use ballast_host::{Counter, Cx, Gauge, Histogram, Host, StartError};
 use core::time::Duration;
 
@@ -73,6 +75,32 @@ impl Metrics {
         };
         if let Some(counter) = counter {
             counter.add(host, 1);
+        }
+    }
+
+    /// What was counted by all workers.
+    pub(crate) fn counted<'a>(&self, host: &impl Host, config: &'a Config) -> Counted<'a> {
+        let read = |counter: Counter| counter.value(host).unwrap_or(0);
+        let of_reason = |(reason, by_class): (Reason, &Vec<Counter>)| -> Vec<Shed<'a>> {
+            let classes = config.priority.classes.iter().zip(by_class);
+            let shed = |(class, counter): (&'a Name, &Counter)| {
+                let (reason, class, count) = (reason.as_str(), class.as_str(), read(*counter));
+                (count > 0).then_some(Shed { reason, class, count })
+            };
+            classes.filter_map(shed).collect()
+        };
+        let shadow = |(reason, counter): (Reason, &Counter)| {
+            let (reason, count) = (reason.as_str(), read(*counter));
+            (count > 0).then_some(ShadowShed { reason, count })
+        };
+        Counted {
+            admitted: read(self.admitted.0),
+            samples: read(self.samples.0),
+            drops: read(self.drops.0),
+            errors: read(self.errors),
+            shed: Reason::ALL.into_iter().zip(&self.rejected).flat_map(of_reason).collect(),
+            shadow_shed: Reason::ALL.into_iter().zip(&self.shadow_rejected).filter_map(shadow).collect(),
+            ..Counted::default()
         }
     }
 

@@ -18,6 +18,7 @@ mod policies;
 mod replayed;
 mod requests;
 mod routed;
+mod shown;
 mod stream;
 mod waiting;
 
@@ -26,6 +27,7 @@ use ballast_core::matching::Needs;
 use ballast_core::retry_policy::attempts::Attempts;
 use ballast_core::retry_policy::config::Config;
 use ballast_core::retry_policy::deadline::attempt_timeout;
+use ballast_core::status::Draft;
 use ballast_host::{
     CallAnswer, CallToken, CapturedRequest, Cx, Filter, Flow, Host, HostRandom, LogLevel, Next, ReadPlan,
     RequestView, StartError,
@@ -189,6 +191,10 @@ impl Filter for RetryPolicy {
         self.running.iter_mut().for_each(|running| running.roll(cx, on_error));
         let waiting = self.running.iter().map(|running| running.waiting).sum();
         self.waiting.show(waiting, cx);
+    }
+
+    fn status<H: Host>(&mut self, cx: &mut Cx<'_, H>) -> Option<Draft> {
+        Some(self.draft(cx))
     }
 }
 

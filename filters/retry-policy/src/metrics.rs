@@ -2,6 +2,7 @@
 
 use ballast_core::retry_policy::attempts::Refusal;
 use ballast_core::retry_policy::outcome::Outcome;
+use ballast_core::retry_policy::status::Counted;
 use ballast_host::{Counter, Cx, Gauge, Histogram, Host, StartError};
 
 /// Why an attempt was retried.
@@ -64,6 +65,27 @@ impl PolicyMetrics {
             hedges_won: cx.counter("hedges_won", &labels)?,
             hedges_cancelled: cx.counter("hedges_cancelled", &labels)?,
         })
+    }
+
+    /// What was counted by all workers, but for what the budget says.
+    pub(crate) fn counted(&self, host: &impl Host) -> Counted {
+        let read = |counter: Counter| counter.value(host).unwrap_or(0);
+        // Below zero for a moment, while one worker has taken back what another has not yet counted.
+        let signed = |gauge: Gauge| gauge.value(host).unwrap_or(0).cast_signed();
+        let retries = REASONS.iter().zip(self.retries).chain([(&"router", self.router_retries)]);
+        Counted {
+            requests: read(self.requests),
+            budget_left: 0,
+            budget_spent: signed(self.spent).max(0).unsigned_abs(),
+            millitokens_gone: signed(self.tokens_gone),
+            retries: retries.map(|(reason, counter)| (*reason, read(counter))).collect(),
+            refused: self.refused.iter().map(|(why, counter)| (why.as_str(), read(*counter))).collect(),
+            success_after_retry: read(self.success_after_retry),
+            shadow_retries: read(self.shadow_retries),
+            hedges: read(self.hedges),
+            hedges_won: read(self.hedges_won),
+            hedges_cancelled: read(self.hedges_cancelled),
+        }
     }
 
     pub(crate) fn refused(&self, host: &impl Host, refusal: Refusal) {

@@ -24,6 +24,8 @@ pub(crate) struct Running {
     pub(crate) routes: Routes,
     /// Requests of this worker that wait for their retry.
     pub(crate) waiting: u32,
+    /// What was told of last: the budget is spent, the throttle is closed.
+    pub(crate) told: (bool, bool),
 }
 
 impl Running {
@@ -36,6 +38,7 @@ impl Running {
             is_broken: false,
             routes: Routes::default(),
             waiting: 0,
+            told: (false, false),
         })
     }
 

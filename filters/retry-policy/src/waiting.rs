@@ -30,14 +30,25 @@ impl Waiting {
         }
     }
 
+    /// How many requests wait, over all workers that are there.
+    pub(crate) fn total<H: Host>(&mut self, cx: &Cx<'_, H>) -> u64 {
+        let slots: Vec<u8> = cx.view().members().map(|member| member.slot).collect();
+        let waiting = |slot: u8| self.gauge(slot, cx).and_then(|gauge| gauge.value(cx.host)).unwrap_or(0);
+        slots.into_iter().map(waiting).fold(0, u64::saturating_add)
+    }
+
     fn set<H: Host>(&mut self, slot: u8, waiting: u32, cx: &Cx<'_, H>) {
-        let gauge = match self.gauges.get(&slot) {
-            Some(gauge) => Some(*gauge),
-            None => cx.gauge("waiting", &[("worker", &slot.to_string())]).ok(),
-        };
-        if let Some(gauge) = gauge {
-            self.gauges.insert(slot, gauge);
+        if let Some(gauge) = self.gauge(slot, cx) {
             gauge.set(cx.host, waiting.into());
         }
+    }
+
+    fn gauge<H: Host>(&mut self, slot: u8, cx: &Cx<'_, H>) -> Option<Gauge> {
+        if let Some(gauge) = self.gauges.get(&slot) {
+            return Some(*gauge);
+        }
+        let gauge = cx.gauge("waiting", &[("worker", &slot.to_string())]).ok()?;
+        self.gauges.insert(slot, gauge);
+        Some(gauge)
     }
 }

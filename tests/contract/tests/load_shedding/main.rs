@@ -14,6 +14,7 @@ mod hot_paths;
 mod limits;
 mod queue;
 mod refusals;
+mod reports;
 mod rules;
 
 use ballast_contract::{Workers, filter};

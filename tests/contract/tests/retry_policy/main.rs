@@ -11,6 +11,7 @@ mod budgets;
 mod hops;
 mod hot_paths;
 mod replays;
+mod reports;
 mod routers;
 mod routes;
 
