@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 WASM_CRATES := $(patsubst filters/%/Cargo.toml,-p ballast-%,$(wildcard filters/*/Cargo.toml)) \
 	$(patsubst tests/plugins/%/Cargo.toml,-p ballast-%,$(wildcard tests/plugins/*/Cargo.toml))
 
-.PHONY: help setup wasm run test test-native test-wasm32 test-contract e2e check bench bench-overload bench-cache profile clean
+.PHONY: help setup wasm images push run test test-native test-wasm32 test-contract e2e check bench bench-overload bench-cache profile clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -19,6 +19,21 @@ setup: ## bring what the others need: Wasm targets, Envoy, the Wasm test runner
 
 wasm: setup ## build the filters into dist/ (and the test plugins into target/plugins/)
 	cargo run -q -p ballast-modules -- build
+
+images: wasm ## pack the filters as OCI archives in dist/images/, with what each is made of; SOURCE=<address> for the label
+	SOURCE="$(SOURCE)" cargo run -q --release -p ballast-images
+
+push: images ## push the images with skopeo; REGISTRY=<host>/<path>, SIGN_KEY=<cosign key> to sign them
+	@test -n "$(REGISTRY)" || { echo "push: say where to: make push REGISTRY=<host>/<path>"; exit 2; }
+	@command -v skopeo >/dev/null || { echo "push: needs skopeo on PATH (Debian: apt-get install skopeo)"; exit 2; }
+	@test -z "$(SIGN_KEY)" || command -v cosign >/dev/null || { echo "push: signing needs cosign on PATH"; exit 2; }
+	for archive in dist/images/*.oci.tar; do \
+	  name=$$(basename $$archive .oci.tar); version=$$(cargo pkgid -p ballast-core | sed 's/.*[#@]//'); \
+	  for tag in $$version $$version-artifact; do \
+	    skopeo copy $(PUSH_FLAGS) oci-archive:$$archive:$$tag docker://$(REGISTRY)/$${name#ballast-}:$$tag || exit 1; \
+	    test -z "$(SIGN_KEY)" || cosign sign --yes --key "$(SIGN_KEY)" $(REGISTRY)/$${name#ballast-}:$$tag || exit 1; \
+	  done; \
+	done
 
 run: wasm ## run Envoy with the filters and sample upstreams; CONFIG=envoy/<file>.yaml for another file
 	cargo run -q --release -p ballast-harness --bin ballast-run -- $(CONFIG)
@@ -47,7 +62,7 @@ check: wasm ## formatting, lints (native and Wasm), docs, every file in envoy/ (
 	cargo clippy $(WASM_CRATES) --target wasm32-wasip1 -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
 	cargo run -q -p ballast-harness --bin ballast-validate
-	cargo run -q -p ballast-check -- --deny-warnings $(wildcard envoy/*.yaml)
+	cargo run -q -p ballast-check -- --deny-warnings $(wildcard envoy/*.yaml envoy/recipes/*.yaml)
 
 bench: wasm ## measure what each filter costs in a real Envoy; FILTER=rate-limit for one
 	cargo run --release -p ballast-bench --bin bench -- $(FILTER)

@@ -44,6 +44,17 @@ pub fn check(text: &str, filter: Option<&'static Filter>) -> Checked {
     checked
 }
 
+/// The documents of a YAML or JSON text as JSON values, read as Kubernetes and Envoy read them: what YAML 1.1 calls a boolean is one.
+///
+/// # Errors
+///
+/// Where the text stops being YAML, and why.
+pub fn values(text: &str) -> Result<Vec<Value>, String> {
+    let documents = MarkedYaml::load_from_str(text).map_err(|error| error.to_string())?;
+    let source = Source { lines: text.lines().collect() };
+    Ok(documents.iter().map(|document| source.json(document)).collect())
+}
+
 /// A plugin whose configuration is right by its grammar.
 pub struct Understood<'a> {
     /// The plugin.

@@ -23,5 +23,5 @@ pub mod place;
 pub mod report;
 pub mod warnings;
 
-pub use file::check;
+pub use file::{check, values};
 pub use report::{Finding, Severity};

@@ -12,7 +12,7 @@ use ballast_harness::{Launched, Mode, RunDir, Spec, StartError, logline, missing
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The configurations; all of envoy/*.yaml when none is given.
+    /// The configurations; all of envoy/*.yaml and envoy/recipes/*.yaml when none is given.
     files: Vec<PathBuf>,
 }
 
@@ -49,8 +49,10 @@ async fn main() -> ExitCode {
 }
 
 fn samples() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(paths::root().join("envoy")).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    let directories = ["envoy", "envoy/recipes"].map(|directory| paths::root().join(directory));
+    let entries =
+        directories.into_iter().flat_map(|directory| std::fs::read_dir(directory).into_iter().flatten());
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     files
