@@ -70,8 +70,8 @@ bench: wasm ## measure what each filter costs in a real Envoy; FILTER=rate-limit
 bench-overload: wasm ## measure goodput under overload, four ways side by side
 	cargo run --release -p ballast-bench --bin overload
 
-bench-cache: ## hit ratio of each eviction policy beside a perfect LRU's, over the pure core
-	cargo run --release -p ballast-bench --bin bench-cache
+bench-cache: $(if $(ENVOY),wasm) ## hit ratio of each eviction policy beside a perfect LRU's, over the pure core; ENVOY=1 also in a real Envoy
+	cargo run --release -p ballast-bench --bin bench-cache -- $(if $(ENVOY),--envoy)
 
 profile: wasm ## instructions and host calls of each module, by callback and function
 	cargo run --release -p ballast-bench --bin profile

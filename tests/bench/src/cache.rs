@@ -13,8 +13,8 @@ use std::rc::Rc;
 
 /// How many workers share the store.
 const WORKERS: usize = 4;
-/// What each worker's first level holds.
-const LOCAL_BYTES: usize = 4 << 20;
+/// What each worker's first level holds unless told otherwise.
+pub const LOCAL_BYTES: usize = 4 << 20;
 /// How much time passes between two requests: 10,000 a second.
 const REQUEST_NANOS: u64 = 100_000;
 /// How often a worker ticks, and how many sets it tells of uses then.
@@ -147,7 +147,18 @@ pub struct Shop {
 impl Shop {
     /// Nothing is stored yet.
     pub fn new(max_bytes: u64, max_entries: u32, eviction: Eviction, seed: u64) -> Self {
-        let workers = || Worker { local: Local::new(LOCAL_BYTES), hits: Hits::default() };
+        Self::with_local(LOCAL_BYTES, max_bytes, max_entries, eviction, seed)
+    }
+
+    /// The same with first levels of this size.
+    pub fn with_local(
+        local_bytes: usize,
+        max_bytes: u64,
+        max_entries: u32,
+        eviction: Eviction,
+        seed: u64,
+    ) -> Self {
+        let workers = || Worker { local: Local::new(local_bytes), hits: Hits::default() };
         Self {
             shape: Shape::new(max_bytes, max_entries, 1 << 20, eviction),
             shared: Shared::default(),

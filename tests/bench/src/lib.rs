@@ -21,6 +21,7 @@
 pub mod cache;
 mod cpu;
 pub mod overload;
+pub mod proxied;
 mod variants;
 
 pub use cpu::{Sampled, cpu_nanos, median, resident_bytes};

@@ -16,6 +16,39 @@ pub fn sample_with(sample: &str, configuration: &str, upstream: &Upstream) -> En
     Envoy::builder().config(configured(sample, configuration)).upstream(upstream.address())
 }
 
+/// The same with a module that a request with [`ballast_modules::TRAP_BODY`] takes down, with its VM.
+///
+/// # Panics
+///
+/// When the filter's module is not built or the sample does not use it.
+pub fn with_trap(filter: &str, builder: EnvoyBuilder) -> EnvoyBuilder {
+    let shipped = std::fs::read(ballast_modules::filter_module(filter).unwrap()).unwrap();
+    let directory = ballast_modules::workspace_root().join("target/tmp").join(format!("{filter}-crash"));
+    std::fs::create_dir_all(&directory).unwrap();
+    let name = format!("ballast_{}.wasm", filter.replace('-', "_"));
+    let module = directory.join(&name);
+    // Tests that run at the same time write the same: each in one piece.
+    let whole = directory.join(format!("{name}.{:?}", std::thread::current().id()));
+    std::fs::write(&whole, ballast_modules::with_trap(&shipped).unwrap()).unwrap();
+    std::fs::rename(&whole, &module).unwrap();
+    builder.replacing(&format!("dist/{name}"), module.to_str().unwrap())
+}
+
+/// The same with an upstream that speaks HTTP/2, as gRPC needs it and trailers come through.
+#[must_use]
+pub fn over_http2(builder: EnvoyBuilder) -> EnvoyBuilder {
+    builder.replacing(
+        "    - name: upstream\n      type: STATIC\n",
+        r#"    - name: upstream
+      type: STATIC
+      typed_extension_protocol_options:
+        envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+          "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+          explicit_http_config: { http2_protocol_options: {} }
+"#,
+    )
+}
+
 /// The text of a sample with another configuration of its filter.
 ///
 /// # Panics

@@ -22,5 +22,5 @@ pub use build::{BuildError, Built, build};
 pub use instrument::{InstrumentError, Instrumented, instrument};
 pub use locate::{MissingModule, filter_module, named_module, plugin_module, workspace_root};
 pub use section::drop_names;
-pub use trap::with_trap;
+pub use trap::{TRAP_BODY, with_trap};
 pub use trim::{TrimError, trim};

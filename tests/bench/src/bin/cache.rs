@@ -4,8 +4,14 @@
 //! the proxy has. They serve one trace of requests, Zipf-distributed over more answers than fit, of sizes between 1 and
 //! 64 KiB; whoever misses stores. Beside each policy stands what a perfect LRU of the same number of bytes, which knows
 //! every use at once and loses none to sets, makes of the same trace. A hit is a request that needs no upstream.
+//!
+//! With `--envoy` a smaller store is measured in the same way in a real Envoy with four workers, beside the core on the same
+//! trace; and a thousand clients ask at once for one URL that the upstream takes a second for.
 
-use ballast_bench::cache::{PerfectLru, Shop, Trace};
+use std::time::Duration;
+
+use ballast_bench::cache::{LOCAL_BYTES, PerfectLru, Shop, Trace};
+use ballast_bench::proxied::{Bounds, crowd, hit_ratio};
 use ballast_core::response_cache::store::Eviction;
 use clap::Parser;
 
@@ -30,10 +36,76 @@ struct Options {
     /// The seed of the trace.
     #[arg(long, default_value_t = 7)]
     seed: u64,
+    /// Measures a real Envoy beside the core, on a sixteenth of the store and of the answers.
+    #[arg(long)]
+    envoy: bool,
 }
 
-fn main() -> anyhow::Result<()> {
+/// How far Envoy's hit ratio may be from the core's.
+const CLOSE: f64 = 0.02;
+/// How long an upstream takes that many wait for, and how much later the last of them may have its answer.
+const TAKES: Duration = Duration::from_secs(1);
+const LATE: Duration = Duration::from_millis(300);
+const CLIENTS: usize = 1_000;
+
+/// The hit ratio through Envoy beside the core's, and what becomes of a crowd.
+async fn beside_envoy(options: &Options) -> anyhow::Result<()> {
+    let bounds = Bounds {
+        max_bytes: (options.mebibytes << 20) / 16,
+        max_entries: options.max_entries / 16,
+        local_bytes: LOCAL_BYTES / 16,
+    };
+    let policies =
+        [("sieve", Eviction::Sieve), ("lru", Eviction::Lru), ("lfu", Eviction::Lfu), ("ttl", Eviction::Ttl)];
+    let mut far = Vec::new();
+    println!("{bounds:?}, {} answers\n", options.objects / 16);
+    println!("{:>5} {:>6} {:>10} | {:>7} {:>7}", "zipf", "policy", "requests", "core", "envoy");
+    for exponent in &options.exponents {
+        let trace = Trace::zipf(options.objects / 16, *exponent, options.seed);
+        let shop = |eviction| {
+            let Bounds { max_bytes, max_entries, local_bytes } = bounds;
+            Shop::with_local(local_bytes, max_bytes, max_entries, eviction, options.seed)
+        };
+        let mut sieve = shop(Eviction::Sieve);
+        let mut requests = Vec::new();
+        for request in trace.requests() {
+            sieve.serve(request);
+            requests.push(request);
+            if sieve.stored_bytes() >= bounds.max_bytes * options.fills {
+                break;
+            }
+        }
+        for (name, eviction) in policies {
+            let mut core = shop(eviction);
+            requests.iter().for_each(|request| core.serve(*request));
+            let through = hit_ratio(bounds, name, &requests).await?;
+            let (core, count) = (core.hit_ratio(), requests.len());
+            println!(
+                "{exponent:>5} {name:>6} {count:>10} | {:>6.2}% {:>6.2}%",
+                100.0 * core,
+                100.0 * through
+            );
+            if (core - through).abs() > CLOSE {
+                far.push((*exponent, name));
+            }
+        }
+    }
+    let crowd = crowd(CLIENTS, TAKES).await?;
+    println!(
+        "\n{CLIENTS} for one cold URL of {TAKES:?}: the slowest after {:?}, upstream asked {} times",
+        crowd.slowest, crowd.asked
+    );
+    anyhow::ensure!(far.is_empty(), "Envoy is more than two points from the core at {far:?}");
+    anyhow::ensure!(crowd.asked == 1 && crowd.slowest <= TAKES + LATE, "the crowd has waited for too long");
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+    if options.envoy {
+        return beside_envoy(&options).await;
+    }
     let max_bytes = options.mebibytes << 20;
     let mut behind = Vec::new();
     println!(

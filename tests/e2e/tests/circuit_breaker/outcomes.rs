@@ -1,27 +1,14 @@
 //! Each kind of failure, counted once and rightly.
 
 use super::{breaker, counted, get};
-use ballast_harness::{EnvoyBuilder, Request};
+use ballast_e2e::over_http2;
+use ballast_harness::Request;
 use ballast_upstream::{Answer, Reset, Upstream};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 const COUNTING: &str = r#""trip": {"consecutive_failures": 1000}"#;
-
-/// Answers are gRPC: the upstream speaks HTTP/2.
-fn over_http2(builder: EnvoyBuilder) -> EnvoyBuilder {
-    builder.replacing(
-        "    - name: upstream\n      type: STATIC\n",
-        r#"    - name: upstream
-      type: STATIC
-      typed_extension_protocol_options:
-        envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
-          "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-          explicit_http_config: { http2_protocol_options: {} }
-"#,
-    )
-}
 
 #[tokio::test]
 async fn statuses_and_refused_connections_count_once_each() {

@@ -1,7 +1,9 @@
 //! One worker's VM dies midway: the others never notice, and nothing is lost for longer than it takes to declare it dead.
 
 use super::{SAMPLE, SOON, metric, nothing_is_left, shedding};
+use ballast_e2e::with_trap;
 use ballast_harness::{Load, Request};
+use ballast_modules::TRAP_BODY;
 use ballast_upstream::{Answer, Upstream};
 use std::time::Duration;
 
@@ -11,17 +13,10 @@ const CONFIGURATION: &str = r#"{"limit": {"algorithm": "fixed", "initial": 8},
 
 #[tokio::test]
 async fn what_a_crashed_vm_had_comes_back_and_what_it_had_parked_is_answered() {
-    let shipped = std::fs::read(ballast_modules::filter_module("load-shedding").unwrap()).unwrap();
-    let directory = ballast_modules::workspace_root().join("target/tmp/load-shedding-crash");
-    std::fs::create_dir_all(&directory).unwrap();
-    let module = directory.join("ballast_load_shedding.wasm");
-    std::fs::write(&module, ballast_modules::with_trap(&shipped).unwrap()).unwrap();
-
     let upstream = Upstream::start();
     upstream.script("/", Answer::ok().delay(Duration::from_secs(3)));
     upstream.script("/quick", Answer::ok().delay(Duration::from_millis(5)));
-    let envoy = shedding(CONFIGURATION, &upstream)
-        .replacing("dist/ballast_load_shedding.wasm", module.to_str().unwrap())
+    let envoy = with_trap("load-shedding", shedding(CONFIGURATION, &upstream))
         .concurrency(4)
         .start()
         .await
@@ -33,7 +28,7 @@ async fn what_a_crashed_vm_had_comes_back_and_what_it_had_parked_is_answered() {
     }
     envoy.wait_for_stat(&metric("queued"), |queued| queued == 32, SOON).await;
     // Of four workers at most one dies; its clients share its fate, the others do not.
-    let crashed = Request::post(&envoy.url("/crash"), "a body").send().await.unwrap();
+    let crashed = Request::post(&envoy.url("/crash"), TRAP_BODY).send().await.unwrap();
     assert_eq!(crashed.status, 503);
 
     let mut statuses = Vec::new();

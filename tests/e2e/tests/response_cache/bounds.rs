@@ -1,6 +1,9 @@
-//! Memory under a flood.
+//! Memory and hit ratio under a flood.
 
 use super::rules;
+use ballast_bench::cache::{Shop, Trace};
+use ballast_bench::proxied::{Bounds, hit_ratio};
+use ballast_core::response_cache::store::Eviction;
 use ballast_harness::{Load, Request};
 use ballast_upstream::{Answer, Upstream};
 use std::time::Duration;
@@ -50,4 +53,17 @@ async fn an_answer_that_is_too_large_streams_on_untouched() {
         assert_eq!((answer.status, answer.body.len()), (200, 5 << 20));
     }
     assert_eq!(upstream.received_at("/large"), 2);
+}
+
+/// A short form of what `bench-cache --envoy` measures.
+#[tokio::test]
+async fn the_hit_ratio_is_that_of_the_core_on_the_same_trace() {
+    let bounds = Bounds { max_bytes: 4 << 20, max_entries: 512, local_bytes: 256 << 10 };
+    let requests: Vec<_> = Trace::zipf(6_250, 1.0, 7).requests().take(5_000).collect();
+    let mut core =
+        Shop::with_local(bounds.local_bytes, bounds.max_bytes, bounds.max_entries, Eviction::Sieve, 7);
+    requests.iter().for_each(|request| core.serve(*request));
+    let (core, through) = (core.hit_ratio(), hit_ratio(bounds, "sieve", &requests).await.unwrap());
+    println!("core {core:.4}, Envoy {through:.4}");
+    assert!(core > 0.5 && (core - through).abs() <= 0.02, "core {core:.4}, Envoy {through:.4}");
 }

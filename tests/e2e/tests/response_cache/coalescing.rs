@@ -1,12 +1,17 @@
 //! A thousand ask, the upstream is asked once.
 
 use super::{metric, rules, said};
-use ballast_harness::{Envoy, Load, Request};
+use ballast_e2e::with_trap;
+use ballast_harness::{Connection, Envoy, Load, Protocol, Request, eventually};
+use ballast_modules::TRAP_BODY;
 use ballast_upstream::{Answer, Behaviour, Upstream};
 use std::time::{Duration, Instant};
 
 const ALL: &str = r#"[{"name": "all", "coalesce": {"max_wait": "10s"}}]"#;
 const TAKES: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_secs(20);
+/// Requests that the proxy has and has not answered.
+const ACTIVE: &str = "http.ingress.downstream_rq_active";
 
 /// A thousand at once for one URL, and how long the slowest waited.
 async fn a_thousand(envoy: &Envoy, path: &str) -> (ballast_harness::Report, Duration) {
@@ -26,7 +31,10 @@ async fn a_thousand_requests_for_one_cold_url_ask_the_upstream_once() {
     let (report, took) = a_thousand(&envoy, "/cold").await;
     assert_eq!(report.status(200), 1_000, "{report}");
     assert_eq!(upstream.received_at("/cold"), 1);
-    println!("1,000 answered in {took:?}, the slowest within {:?}", report.latency(1.0));
+    let slowest = report.latency(1.0);
+    println!("1,000 answered in {took:?}, the slowest within {slowest:?}");
+    // How much later than the upstream's answer is measured where nothing else runs: `bench-cache --envoy`.
+    assert!(slowest < TAKES + Duration::from_secs(4), "somebody has waited in vain: {slowest:?}");
     let coalesced = metric("coalesced", "all");
     envoy.wait_for_stat(&coalesced, |count| count >= 900, Duration::from_secs(20)).await;
 }
@@ -100,12 +108,56 @@ async fn a_client_that_goes_away_leaves_the_others_an_answer() {
     upstream.script("/gone", Answer::ok().header("cache-control", "max-age=60").delay(TAKES));
     let envoy = rules(ALL, &upstream).start().await.unwrap();
     let leader = Request::get(&envoy.url("/gone")).begin().await.unwrap();
-    let soon = Duration::from_secs(20);
-    while upstream.received_at("/gone") == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let follower = Request::get(&envoy.url("/gone")).timeout(soon).begin().await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    upstream_is_asked(&upstream, "/gone", 1).await;
+    let follower = Request::get(&envoy.url("/gone")).timeout(SOON).begin().await.unwrap();
+    envoy.wait_for_stat(ACTIVE, |active| active == 2, SOON).await;
+    assert_eq!(upstream.received_at("/gone"), 1, "the second one waits");
     leader.kill();
     assert_eq!(follower.answer().await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_leader_whose_vm_crashes_is_succeeded_on_the_other_workers() {
+    let upstream = Upstream::start();
+    let good = Answer::ok().header("cache-control", "max-age=60");
+    upstream.script("/lost", Behaviour::always(good).first(1, Answer::ok().delay(Duration::from_secs(60))));
+    let envoy = with_trap("response-cache", rules(ALL, &upstream)).start().await.unwrap();
+    // Every worker has ticked and is known to the others.
+    let warm = Load::of(&envoy.url("/warm")).connections(64).requests(256).run().await.unwrap();
+    assert_eq!(warm.answers(), 256, "{warm}");
+    // A connection is one worker's: what is sent on the leader's takes its VM down.
+    let connection = Connection::open(&envoy.url("/"), Protocol::Http2).await.unwrap();
+    let leader = connection.begin(&Request::get(&envoy.url("/lost")));
+    upstream_is_asked(&upstream, "/lost", 1).await;
+    let mut followers = Vec::new();
+    for _ in 0..40 {
+        followers.push(Request::get(&envoy.url("/lost")).timeout(SOON).begin().await.unwrap());
+    }
+    envoy.wait_for_stat(ACTIVE, |active| active == 41, SOON).await;
+    assert_eq!(upstream.received_at("/lost"), 1, "all wait for the leader");
+    let crashed = Instant::now();
+    let _ = connection.begin(&Request::post(&envoy.url("/"), TRAP_BODY)).answer().await;
+    upstream_is_asked(&upstream, "/lost", 2).await;
+    let succeeded = crashed.elapsed();
+    println!("another leads {succeeded:?} after the crash");
+    assert!(succeeded < Duration::from_secs(3), "{succeeded:?}");
+    let mut good = 0;
+    for follower in followers {
+        // Those on the crashed worker share its fate.
+        let answer = follower.answer().await.expect("everybody is answered within the idle time-out");
+        good += usize::from(answer.status == 200);
+    }
+    assert!(good >= 10, "{good} of 40, over three of four workers");
+    assert_eq!(upstream.received_at("/lost"), 2, "one fetch was enough");
+    let _ = leader.answer().await;
+    let after = Load::of(&envoy.url("/lost")).connections(64).requests(256).run().await.unwrap();
+    assert_eq!((after.status(200), upstream.received_at("/lost")), (256, 2), "{after}");
+}
+
+/// Waits until the upstream has been asked so often.
+async fn upstream_is_asked(upstream: &Upstream, path: &str, times: u64) {
+    eventually("a request at the upstream", SOON, || async {
+        (upstream.received_at(path) >= times).then_some(())
+    })
+    .await;
 }

@@ -5,8 +5,15 @@
 //! - `stale`: the upstream is down, and comes back.
 //! - `purging`: by tag over all workers, and not without permission.
 //! - `poisoning`: what one client sends does not reach another.
+//! - `untouched`: trailers, gRPC, upgrades, interim answers and what breaks off.
 //! - `bounds`: memory and hit ratio under a flood.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
 
 mod bounds;
 mod coalescing;
@@ -15,6 +22,7 @@ mod purging;
 mod semantics;
 mod stale;
 mod table;
+mod untouched;
 
 use ballast_e2e::sample_with;
 use ballast_harness::{EnvoyBuilder, Response};

@@ -176,6 +176,20 @@ fn freshness() -> Vec<Case> {
             ],
         ),
         case(
+            "RFC 9111 5.2.1.1: a reload has what is fresh asked for again",
+            vec![get(FRESH), get(FRESH).with("cache-control", "max-age=0").says("fwd=request")],
+        ),
+        case(
+            "RFC 8246 2: but not what is immutable, until it is stale",
+            vec![
+                get("header=cache-control:max-age=60, immutable"),
+                get(NEVER).with("cache-control", "max-age=0").hit(),
+                get("header=cache-control:max-age=60, immutable; header=age:70")
+                    .with("cache-control", "no-cache"),
+                get(FRESH).with("cache-control", "max-age=0"),
+            ],
+        ),
+        case(
             "RFC 9111 5.2.1.7: only-if-cached without an answer is 504",
             vec![get(NEVER).with("cache-control", "only-if-cached").status(504).unasked()],
         ),

@@ -87,16 +87,11 @@ async fn what_is_to_be_warm_is_there_before_anybody_asks() {
         "warm": {"urls": ["/a", "/b", "/c?d=e"], "cluster": "upstream", "concurrency": 2}}"#;
     let envoy =
         ballast_e2e::sample_with(super::SAMPLE, config, &upstream).concurrency(4).start().await.unwrap();
-    for _ in 0..200 {
-        if upstream.received() >= 3 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(upstream.received(), 3, "one worker asks for each");
+    let stored = super::metric("stored", "all");
+    envoy.wait_for_stat(&stored, |stored| stored == 3, Duration::from_secs(20)).await;
     for path in ["/a", "/b", "/c?d=e"] {
         let answer = Request::get(&envoy.url(path)).send().await.unwrap();
         assert!(said(&answer).contains("hit"), "{path}: {}", said(&answer));
     }
+    assert_eq!(upstream.received(), 3, "one worker asks for each, and nobody else");
 }

@@ -282,6 +282,16 @@ impl Connection {
             .map_err(|_| ClientError::Timeout(request.timeout))?
     }
 
+    /// Sends a request without waiting for the answer. Only HTTP/2 can carry several at a time.
+    ///
+    /// # Panics
+    /// When the connection is another.
+    #[must_use]
+    pub fn begin(&self, request: &Request) -> Pending {
+        let (mut sender, request) = (self.share().expect("an HTTP/2 connection"), request.clone());
+        Pending(tokio::spawn(async move { sender.send(&request).await }))
+    }
+
     /// Whether a request could still be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -30,6 +30,9 @@ pub(super) fn parts() -> Vec<Case> {
     ]
 }
 
+/// An answer that belongs to a group.
+const GROUPED: &str = "header=cache-control:max-age=60; header=cache-groups:\"one\"";
+
 pub(super) fn invalidation() -> Vec<Case> {
     vec![
         case(
@@ -54,6 +57,26 @@ pub(super) fn invalidation() -> Vec<Case> {
                 get(FRESH).at("?other"),
                 send("POST", "status=201; header=location:?other").status(201),
                 get(FRESH).at("?other"),
+            ],
+        ),
+        case(
+            "RFC 9875 3: an answer drops the groups that it names, of its own origin",
+            vec![
+                get(GROUPED).at("?a"),
+                get(GROUPED).at("?b"),
+                get("header=cache-control:max-age=60; header=cache-groups:\"other\"").at("?c"),
+                send("POST", "status=204; header=cache-group-invalidation:\"one\"").at("?d").status(204),
+                get(FRESH).at("?a"),
+                get(FRESH).at("?b"),
+                get(NEVER).at("?c").hit(),
+            ],
+        ),
+        case(
+            "RFC 9875 3: not if it answers a safe method",
+            vec![
+                get(GROUPED).at("?a"),
+                get("header=cache-group-invalidation:\"one\"").at("?d"),
+                get(NEVER).at("?a").hit(),
             ],
         ),
         case(
