@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 WASM_CRATES := $(patsubst filters/%/Cargo.toml,-p ballast-%,$(wildcard filters/*/Cargo.toml)) \
 	$(patsubst tests/plugins/%/Cargo.toml,-p ballast-%,$(wildcard tests/plugins/*/Cargo.toml))
 
-.PHONY: help setup wasm images push run test test-native test-wasm32 test-contract e2e check bench bench-overload bench-cache profile clean
+.PHONY: help setup wasm images push run test test-native test-wasm32 test-contract e2e check bench bench-overload scenario bench-cache profile clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -69,6 +69,9 @@ bench: wasm ## measure what each filter costs in a real Envoy; FILTER=rate-limit
 
 bench-overload: wasm ## measure goodput under overload, four ways side by side
 	cargo run --release -p ballast-bench --bin overload
+
+scenario: wasm ## one incident, the filters each by itself and together: what each second saw
+	cargo run --release -p ballast-e2e --bin scenario
 
 bench-cache: $(if $(ENVOY),wasm) ## hit ratio of each eviction policy beside a perfect LRU's, over the pure core; ENVOY=1 also in a real Envoy
 	cargo run --release -p ballast-bench --bin bench-cache -- $(if $(ENVOY),--envoy)

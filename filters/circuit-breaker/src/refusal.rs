@@ -68,7 +68,7 @@ fn answer<H: Host>(
     let host = cx.host;
     let request = host.headers(Map::RequestHeaders);
     let grpc = is_grpc(request.get("content-type"));
-    let mut headers: Vec<(String, Vec<u8>)> = Vec::with_capacity(4 + more.len());
+    let mut headers: Vec<(String, Vec<u8>)> = Vec::with_capacity(5 + more.len());
     // Whoever called through a proxy of its own must not have it retried there.
     headers.push(("x-envoy-ratelimited".to_owned(), b"true".to_vec()));
     if grpc {
@@ -77,6 +77,8 @@ fn answer<H: Host>(
     let wait = refusal.wait.unwrap_or(Duration::from_secs(1));
     let seconds = retry_after_seconds(wait, config.retry_after_jitter, &mut HostRandom(host));
     headers.push(("retry-after".to_owned(), seconds.to_string().into_bytes()));
+    // Whatever its status is: it is no answer of the upstream's, and no cache keeps it.
+    headers.push(("cache-control".to_owned(), b"no-store".to_vec()));
     headers.extend(more.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())));
     let title = "Upstream is being left alone";
     let body = match body {

@@ -14,8 +14,8 @@
 //! other and takes everything back if one refuses. [`Charges::settle`] ends a request: refunds, and permits that
 //! are released; [`Charges::rejoin`] adds permits again after a stall. [`token_lease`] lets a worker take tokens
 //! in advance while a bucket is far from empty, so that most requests need no shared write; [`give_back`] returns
-//! them on a tick. [`config`] is what operators write, [`headers`] what clients are told,
-//! [`status`] what people look at, [`operator`] what they order, and [`snapshot`] what outlives the process.
+//! them on a tick. [`elastic`] tightens limits under overload. [`config`] is what operators write, [`headers`] what clients
+//! are told, [`status`] what people look at, [`operator`] what they order, and [`snapshot`] what outlives the process.
 //!
 //! # Limits
 //!
@@ -27,6 +27,7 @@
 mod admit;
 mod algorithm;
 pub mod config;
+pub mod elastic;
 pub mod fixed_window;
 pub mod headers;
 mod key;

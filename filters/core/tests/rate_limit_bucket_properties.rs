@@ -14,6 +14,7 @@ use ballast_core::rate_limit::token_lease::Leases;
 use ballast_core::rate_limit::{Algorithm, Ask, Charges, Said, give_back};
 use ballast_core::slots::Table;
 use ballast_core::time::MonoTime;
+use ballast_core::units::Share;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use proptest::collection::vec;
@@ -53,6 +54,8 @@ enum Move {
     Tick { worker: usize },
     /// Time passes: so many tokens' worth, and a bit.
     Wait { tokens: u64, nanos: u64 },
+    /// A worker learns of another overload level.
+    Level { worker: usize, share: Share },
 }
 
 fn rate() -> impl Strategy<Value = Rate> {
@@ -73,11 +76,22 @@ fn moves(most_late: u64) -> impl Strategy<Value = Vec<Move>> {
     vec(one, 0..60)
 }
 
+/// Moves of workers that learn of overload levels one after the other.
+fn elastic_moves() -> impl Strategy<Value = Vec<Move>> {
+    let shares = [10_000, 8_000, 5_000, 2_000].map(Share::from_basis_points);
+    let level = (0..3_usize, prop::sample::select(shares.to_vec()))
+        .prop_map(|(worker, share)| vec![Move::Level { worker, share }]);
+    vec(prop_oneof![4 => moves(0).prop_map(|moves| moves.into_iter().take(12).collect()), 1 => level], 0..12)
+        .prop_map(|moves: Vec<Vec<Move>>| moves.concat())
+}
+
 /// A request that has passed.
 #[derive(Debug)]
 struct Passed {
     at: u64,
     tokens: u64,
+    /// What a token took of the bucket's line where the request passed.
+    price: u64,
     worker: usize,
     /// Until it is refunded.
     charges: Option<Charges>,
@@ -86,6 +100,8 @@ struct Passed {
 struct World {
     rate: Rate,
     bucket: TokenBucket,
+    /// What is left of the limit, as far as each worker knows.
+    shares: [Share; 3],
     store: Store,
     workers: [Leases; 3],
     log: Vec<Passed>,
@@ -98,15 +114,26 @@ impl World {
     fn new(rate: Rate) -> Self {
         let workers = core::array::from_fn(|_| Leases::with_places(1));
         let (bucket, store, log) = (rate.bucket(), Store::default(), Vec::new());
-        Self { rate, bucket, store, workers, log, now: 1_000_000, late: 0 }
+        let shares = [Share::ALL; 3];
+        Self { rate, bucket, shares, store, workers, log, now: 1_000_000, late: 0 }
+    }
+
+    /// The bucket as a worker sees it.
+    fn bucket_of(&self, worker: usize) -> TokenBucket {
+        self.bucket.tightened(self.shares[worker], 1)
     }
 
     fn ask(&self, cost: u64) -> Ask {
-        ask(0, Algorithm::TokenBucket(self.bucket), cost)
+        self.ask_at(0, cost)
+    }
+
+    fn ask_at(&self, worker: usize, cost: u64) -> Ask {
+        ask(0, Algorithm::TokenBucket(self.bucket_of(worker)), cost)
     }
 
     fn request(&mut self, worker: usize, cost: u64, at: u64) -> Result<(), TestCaseError> {
-        let (ask, now) = (self.ask(cost), MonoTime::from_nanos(at));
+        let (ask, now) = (self.ask_at(worker, cost), MonoTime::from_nanos(at));
+        let bucket = self.bucket_of(worker);
         let leases = core::mem::take(&mut self.workers[worker]);
         let admitted = self.store.admit(&[ask], now, leases);
         self.workers[worker] = admitted.leases;
@@ -114,10 +141,12 @@ impl World {
         match verdict.said {
             Said::Admit => {
                 FROM_LEASES.fetch_add(verdict.from_lease.into(), Ordering::Relaxed);
-                self.log.push(Passed { at, tokens: cost, worker, charges: Some(admitted.charges) });
+                let whole = self.rate.per.div_ceil(self.rate.count);
+                let price = self.shares[worker].whole_of(whole).unwrap();
+                self.log.push(Passed { at, tokens: cost, price, worker, charges: Some(admitted.charges) });
             }
             Said::Refuse { wait } => {
-                prop_assert_eq!(wait.is_none(), cost > self.bucket.burst());
+                prop_assert_eq!(wait.is_none(), cost > bucket.burst());
                 if let Some(wait) = wait {
                     let passes = |at| self.store.probe(ask, at) == Said::Admit;
                     prop_assert!(passes(now.after(wait)), "after {wait:?} it must pass");
@@ -155,6 +184,26 @@ impl World {
             Move::Refund { .. } => {}
             Move::Tick { worker } => self.tick(worker),
             Move::Wait { tokens, nanos } => self.now += tokens * self.rate.per / self.rate.count + nanos,
+            Move::Level { worker, share } => {
+                self.shares[worker] = share;
+                // What was taken at another price goes back, as on the tick that brings the level.
+                self.tick(worker);
+            }
+        }
+        Ok(())
+    }
+
+    /// In every window: what passed at the price where it passed is at most the whole bucket and what flowed in meanwhile. So
+    /// while all workers go by a share, no more passes than that share of burst and rate.
+    fn within_the_shares(&self) -> Result<(), TestCaseError> {
+        let passed: Vec<_> = self.log.iter().filter(|passed| passed.charges.is_some()).collect();
+        for (first, from) in passed.iter().enumerate() {
+            let mut sum = 0;
+            for to in &passed[first..] {
+                sum += to.tokens * to.price;
+                let most = self.rate.fills_in() + (to.at - from.at);
+                prop_assert!(sum <= most, "{sum} of {most} ns passed from {} to {}", from.at, to.at);
+            }
         }
         Ok(())
     }
@@ -219,6 +268,27 @@ fn never_more_than_the_burst_and_the_rate_and_in_the_end_the_burst() {
     let from_leases = FROM_LEASES.load(Ordering::Relaxed);
     println!("{from_leases} requests were served out of leases");
     assert!(from_leases > 300, "{from_leases}");
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_tightened_limit_holds_while_workers_learn_of_the_level_one_after_the_other(
+        (count, interval, burst) in (1..5_u64, 5..40_u64, 40..200_u64),
+        moves in elastic_moves(),
+    ) {
+        let rate = Rate { count, per: count * interval, burst };
+        let mut world = World::new(rate);
+        for a_move in moves {
+            world.make(a_move)?;
+            world.within_the_shares()?;
+        }
+        world.shares = [Share::ALL; 3];
+        (0..3).for_each(|worker| world.tick(worker));
+        world.now += rate.fills_in();
+        prop_assert_eq!(world.store.available(world.ask(1), MonoTime::from_nanos(world.now)), burst);
+    }
 }
 
 /// A bucket that is right but for its refunds: they take the whole charge back, though it may have melted.

@@ -88,13 +88,18 @@ pub trait Filter: Sized + 'static {
     type Config: DeserializeOwned;
     /// What is remembered about one request.
     type Stream: Default + 'static;
-    /// Whether [`Cx::facts`] is asked, and so is read on each tick.
+    /// Whether every configuration [reads facts](Filter::reads_facts).
     const READS_FACTS: bool = false;
     /// The orders that change something, so that each leaves an event with who has given it.
     const NOTES_ORDERS: &'static [&'static str] = &[];
 
     /// The namespace of shared state that the configuration names, if it does.
     fn namespace(config: &Self::Config) -> Option<&str>;
+
+    /// Whether this configuration asks [`Cx::facts`], which are then read on each tick before [`Filter::on_tick`].
+    fn reads_facts(&self) -> bool {
+        Self::READS_FACTS
+    }
 
     /// Starts with a configuration. Runs for configurations that are refused later, too, and on threads that see no
     /// traffic: nothing may be claimed here.

@@ -1,7 +1,7 @@
 //! The slow plane: what filters tell each other about the process.
 //!
 //! A filter says what it thinks on its tick; one of its roots, which holds a lease for it, writes that to shared data.
-//! A filter that wants to know ([`crate::Filter::READS_FACTS`]) has it read once a tick into memory, so a request asks
+//! A filter that wants to know ([`crate::Filter::reads_facts`]) has it read once a tick into memory, so a request asks
 //! no host for it. All filters of one `vm_id` share one plane, whatever their namespaces.
 
 use crate::context::Cx;
@@ -90,7 +90,7 @@ impl<H: Host> Cx<'_, H> {
     }
 
     /// What the filters of this process say together, as of the last tick; nothing unless the filter is one that
-    /// [`crate::Filter::READS_FACTS`].
+    /// [reads them](crate::Filter::reads_facts).
     pub fn facts(&self) -> Facts {
         let Services { plane, .. } = &*self.services;
         plane.facts

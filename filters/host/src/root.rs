@@ -160,7 +160,7 @@ impl<F: Filter> Root<F> {
             if changes.rejoined {
                 filter.on_rejoin(cx);
             }
-            if F::READS_FACTS {
+            if filter.reads_facts() {
                 cx.services.plane.read(cx.host);
             }
         });

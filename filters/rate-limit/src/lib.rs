@@ -21,6 +21,7 @@ use ballast_core::config::{Mode, OnError};
 use ballast_core::events::Burst;
 use ballast_core::matching::Needs;
 use ballast_core::orders::Refusal;
+use ballast_core::plane::Overload;
 use ballast_core::rate_limit::config::{Asking, Config, Denied, HeaderStyle};
 use ballast_core::rate_limit::headers::Teller;
 use ballast_core::rate_limit::operator::ORDERS;
@@ -80,10 +81,14 @@ impl Filter for RateLimit {
         config.namespace.as_ref().map(|name| name.as_str())
     }
 
+    fn reads_facts(&self) -> bool {
+        self.config.is_elastic()
+    }
+
     fn start<H: Host>(config: Config, cx: &mut Cx<'_, H>) -> Result<Self, StartError> {
         let mut needs = Needs::default();
         config.needs(&mut needs);
-        let metrics = config.limits.iter().map(|limit| LimitMetrics::define(limit.name.as_str(), cx));
+        let metrics = config.limits.iter().map(|limit| LimitMetrics::define(limit, cx));
         let told = config.limits.iter().map(|limit| (limit.name.as_str(), limit.algorithm));
         let concurrency = |algorithm| matches!(algorithm, Algorithm::Concurrency { .. });
         Ok(Self {
@@ -148,6 +153,7 @@ impl Filter for RateLimit {
 
     fn on_tick<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
         let now = cx.host.now();
+        self.follow(cx.facts().overload, now, cx);
         self.give_back(cx, now);
         for charges in core::mem::take(&mut self.unsettled) {
             // Whatever is in here was to be taken back: no status makes it count.
@@ -232,6 +238,16 @@ impl RateLimit {
         let told = self.config.headers != HeaderStyle::None || refusal::is_marked(&decision);
         stream.decision = told.then_some(decision);
         flow
+    }
+
+    /// Tightens and widens what is elastic. What was taken in advance at another price goes back on the same tick.
+    fn follow<H: Host>(&mut self, overload: Overload, now: MonoTime, cx: &Cx<'_, H>) {
+        let metrics = &self.metrics;
+        self.config.follow(overload, now, |limit, share| {
+            if let Some(metrics) = metrics.get(usize::from(limit)) {
+                metrics.left(cx.host, share);
+            }
+        });
     }
 
     fn count(&self, limit: u16, add: impl FnOnce(&LimitMetrics)) {

@@ -1,7 +1,9 @@
 //! What is counted for each limit.
 
+use ballast_core::rate_limit::config::Limit;
 use ballast_core::rate_limit::status::Counted;
 use ballast_core::rate_limit::{Said, Verdict};
+use ballast_core::units::Share;
 use ballast_host::{Counter, Cx, Gauge, Host, StartError};
 
 /// The metrics of one limit.
@@ -19,12 +21,16 @@ pub(crate) struct LimitMetrics {
     evictions: Counter,
     /// Entries in its table. A client that equals a new one counts until its set is next written.
     pub(crate) keys: Gauge,
+    /// What overload leaves of an elastic limit, in percent.
+    left_percent: Option<Gauge>,
 }
 
 impl LimitMetrics {
-    pub(crate) fn define<H: Host>(limit: &str, cx: &Cx<'_, H>) -> Result<Self, StartError> {
-        let labels = [("rule", limit)];
+    pub(crate) fn define<H: Host>(limit: &Limit, cx: &Cx<'_, H>) -> Result<Self, StartError> {
+        let labels = [("rule", limit.name.as_str())];
+        let left_percent = limit.elastic.map(|_| cx.gauge("left_percent", &labels)).transpose()?;
         Ok(Self {
+            left_percent,
             allowed: cx.counter("allowed", &labels)?,
             limited: cx.counter("limited", &labels)?,
             shadow_limited: cx.counter("shadow_limited", &labels)?,
@@ -46,6 +52,13 @@ impl LimitMetrics {
             errors: read(self.errors),
             evictions: read(self.evictions),
             keys_in_use: keys.unsigned_abs(),
+        }
+    }
+
+    /// So much is left of an elastic limit.
+    pub(crate) fn left(&self, host: &impl Host, share: Share) {
+        if let Some(gauge) = &self.left_percent {
+            gauge.set(host, share.percent());
         }
     }
 

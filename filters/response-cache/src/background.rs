@@ -34,6 +34,9 @@ pub(crate) struct Background {
 impl ResponseCache {
     /// Has an answer that is stale fetched anew.
     pub(crate) fn revalidate<H: Host>(&mut self, asked: &Asked, kept: &Kept, cx: &Cx<'_, H>) {
+        if self.config.stop_when.fetches_nothing(cx.facts()) {
+            return;
+        }
         let known = |background: &Background| background.fetching.asked.wanted.key == asked.wanted.key;
         if self.background.iter().any(known)
             || self.calls.values().any(known)
@@ -52,6 +55,10 @@ impl ResponseCache {
 
     /// Begins what waits for its turn.
     pub(crate) fn fetch_in_background<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
+        if self.config.stop_when.fetches_nothing(cx.facts()) {
+            // It keeps its place in the line.
+            return;
+        }
         while self.calls.len() < MOST_AT_A_TIME
             && let Some(mut next) = self.background.pop_front()
         {
@@ -174,6 +181,9 @@ impl ResponseCache {
     /// Puts what is to be warm into the line, a few at a time.
     pub(crate) fn warm_up<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
         let Some(config) = self.config.warm.clone() else { return };
+        if self.config.stop_when.fetches_nothing(cx.facts()) {
+            return;
+        }
         if self.warm.is_over(config.urls.len()) || cx.lease(WARMING, Duration::from_secs(10)).is_none() {
             return;
         }

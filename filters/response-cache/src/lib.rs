@@ -96,6 +96,10 @@ impl Filter for ResponseCache {
         config.namespace.as_ref().map(|name| name.as_str())
     }
 
+    fn reads_facts(&self) -> bool {
+        self.config.reads_facts()
+    }
+
     fn start<H: Host>(config: Config, cx: &mut Cx<'_, H>) -> Result<Self, StartError> {
         let mut needs = Needs::default();
         config.needs(&mut needs);

@@ -9,7 +9,7 @@ use ballast_core::config::OnError;
 use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::reply::{Rendered, render};
 use ballast_core::response_cache::rules::{
-    Bypass, Candidate, Fetch, Fields, Forward, Lookup, Now, Request, Serve, Served, lookup,
+    Bypass, Candidate, Fetch, Fields, Forward, Lookup, Now, Request, Serve, Served, lookup, spared,
 };
 use ballast_core::response_cache::store::{Join, Joined, Parked, Waiter};
 use ballast_core::time::MonoTime;
@@ -85,7 +85,16 @@ impl ResponseCache {
             length: head.whole_length(),
             is_marked_stale: kept.is_stale,
         });
-        match lookup(&request, candidate, looked.has_others, policy, now) {
+        let spares = asked.is_enforced && self.spares_upstream(asked.rule, cx);
+        let found = match lookup(&request, candidate, looked.has_others, policy, now) {
+            Lookup::Fetch(fetch) => {
+                let stale = candidate.filter(|_| spares);
+                let stale = stale.and_then(|candidate| spared(&request, &candidate, &fetch, now));
+                stale.map_or(Lookup::Fetch(fetch), Lookup::Serve)
+            }
+            found => found,
+        };
+        match found {
             Lookup::Serve(serve) => {
                 let collapsed = matches!(after, After::Flight { .. });
                 let body = looked.kept.as_ref().map(|kept| kept.object.body.as_slice()).unwrap_or_default();
@@ -115,6 +124,11 @@ impl ResponseCache {
                 self.forward(asked, fetch, looked, wait, cx)
             }
         }
+    }
+
+    /// Whether the process is so loaded that a stale answer is better than asking.
+    fn spares_upstream<H: Host>(&self, rule: usize, cx: &Cx<'_, H>) -> bool {
+        self.config.rules.get(rule).is_some_and(|rule| rule.serve_stale_when.is_overloaded(cx.facts()))
     }
 
     fn serve<H: Host>(

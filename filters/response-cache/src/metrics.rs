@@ -60,6 +60,8 @@ pub(crate) const TOO_LARGE: &str = "too_large";
 pub(crate) const PURGED: &str = "purged";
 /// The store did not take it.
 pub(crate) const STORE: &str = "store";
+/// The proxy drains.
+pub(crate) const DRAINING: &str = "draining";
 /// Its end never came, or was trailers.
 pub(crate) const INCOMPLETE: &str = "incomplete";
 
@@ -71,6 +73,8 @@ impl RuleMetrics {
             Served::StaleWhileRevalidate,
             Served::MaxStale,
             Served::StaleIfError,
+            Served::Overloaded,
+            Served::BreakerOpen,
             Served::Validated,
         ];
         let hits: Vec<_> = hits.iter().map(|served| served.as_str()).chain([SHADOW]).collect();
@@ -100,7 +104,7 @@ impl RuleMetrics {
         let refused: Vec<_> = refused
             .iter()
             .map(|why| why.as_str())
-            .chain([OPERATOR, TOO_LARGE, PURGED, STORE, INCOMPLETE])
+            .chain([OPERATOR, TOO_LARGE, PURGED, STORE, DRAINING, INCOMPLETE])
             .collect();
         Ok(Self {
             hits: Labelled::define("hits", rule, "kind", &hits, cx)?,

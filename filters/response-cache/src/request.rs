@@ -30,7 +30,8 @@ impl ResponseCache {
         }
         let Some((number, rule)) = self.config.rule_of(&view) else { return Flow::Continue };
         let is_bypass = rule.bypass.iter().any(|condition| condition.applies(&view));
-        let is_no_store = rule.no_store.iter().any(|condition| condition.applies(&view));
+        let is_no_store = rule.no_store.iter().any(|condition| condition.applies(&view))
+            || self.config.stop_when.stores_nothing(cx.facts());
         let is_enforced = self.config.mode == Mode::Enforce && rule.is_enforced(&mut HostRandom(host));
         let headers = view.into_headers();
         let lines: Vec<Line<'_>> = headers.iter().collect();

@@ -16,6 +16,10 @@ use ballast_core::response_cache::rules::{
 use ballast_core::response_cache::store::Outcome;
 use ballast_host::{Answer, Cx, Flow, Host, Map, Next, Replacement};
 
+/// How a circuit breaker's refusals are told from what else the proxy answers by itself. What the breaker states about the
+/// request is not enough: it does so of a probe, too, which may fail like any other.
+const REFUSED_BY_BREAKER: &[u8] = b"ballast_circuit_breaker{";
+
 /// What an answer from upstream comes to.
 pub(crate) enum Judged {
     /// It goes to the client; `Some`: and is stored.
@@ -58,7 +62,10 @@ impl ResponseCache {
                     self.end_flight(
                         lead,
                         Outcome::Failed {
-                            status: if failure == Some(Failure::Connection) { 0 } else { status },
+                            status: match failure {
+                                Some(Failure::Connection | Failure::NotAsked) => 0,
+                                _ => status,
+                            },
                         },
                         cx,
                     );
@@ -101,6 +108,11 @@ impl ResponseCache {
                     is_given_up: false,
                 }));
                 Flow::Continue
+            }
+            Judged::Pass(None, refused) if failure == Some(Failure::NotAsked) => {
+                // What the breaker refuses says nothing about the next: each asks it for itself.
+                self.end_flight(&mut fetching.lead, Outcome::Released, cx);
+                self.pass(*fetching, None, refused, response, status, stream, cx, end)
             }
             Judged::Pass(new, refused) => {
                 self.pass(*fetching, new, refused, response, status, stream, cx, end)
@@ -205,8 +217,9 @@ impl ResponseCache {
                 };
             }
             if let Some(failure) = failure
+                && let Some(served) = self.stands_in(asked, failure)
                 && on_failure(&request, &head.stored, failure, now)
-                && let Some((rendered, serve)) = rendered(&request, head, body, Served::StaleIfError, now, cx)
+                && let Some((rendered, serve)) = rendered(&request, head, body, served, now, cx)
             {
                 return Judged::Instead(rendered, serve, None);
             }
@@ -217,7 +230,7 @@ impl ResponseCache {
                 };
             }
         }
-        if failure == Some(Failure::Connection) {
+        if matches!(failure, Some(Failure::Connection | Failure::NotAsked)) {
             // Not an answer of the origin's.
             return Judged::Pass(None, Some(Refused::Status));
         }
@@ -243,6 +256,15 @@ impl ResponseCache {
                 Judged::Pass(Some(Box::new(new)), None)
             }
         }
+    }
+
+    /// What a stale answer in place of such a failure is called; `None`: the operator does not want one.
+    fn stands_in(&self, asked: &Asked, failure: Failure) -> Option<Served> {
+        if failure != Failure::NotAsked {
+            return Some(Served::StaleIfError);
+        }
+        let rule = self.config.rules.get(asked.rule)?;
+        rule.serve_stale_when.breaker_open.then_some(Served::BreakerOpen)
     }
 
     /// The stored answer in place of a failure, if it may stand in for it.
@@ -323,7 +345,13 @@ pub(crate) fn status_of(response: Fields<'_>) -> u16 {
 /// How the upstream has failed: what it has answered itself, or that no answer came.
 fn failure_of<H: Host>(status: u16, cx: &Cx<'_, H>) -> Failure {
     let details = cx.host.property("response\0code_details").unwrap_or_default();
-    if details.starts_with(b"via_upstream") { Failure::Status(status) } else { Failure::Connection }
+    if details.starts_with(b"via_upstream") {
+        Failure::Status(status)
+    } else if details.starts_with(REFUSED_BY_BREAKER) {
+        Failure::NotAsked
+    } else {
+        Failure::Connection
+    }
 }
 
 /// What those that wait are told when an answer is not stored.

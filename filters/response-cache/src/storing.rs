@@ -1,7 +1,7 @@
 //! What is stored of an answer, and what goes because of one.
 
 use crate::ResponseCache;
-use crate::metrics::{PURGED, STORE, TOO_LARGE};
+use crate::metrics::{DRAINING, PURGED, STORE, TOO_LARGE};
 use crate::storage::Wanted;
 use crate::stream::{Asked, Lead, NewAnswer};
 use ballast_core::random::Random;
@@ -62,6 +62,10 @@ impl ResponseCache {
         lead: &mut Lead,
         cx: &mut Cx<'_, H>,
     ) {
+        if self.config.stop_when.stores_nothing(cx.facts()) {
+            self.count(asked, |metrics| metrics.refused(cx.host, DRAINING));
+            return self.end_flight(lead, Outcome::Released, cx);
+        }
         new.head.length = u64::try_from(body.len()).unwrap_or(u64::MAX);
         let now = cx.host.now();
         let fields = |name: &str| {

@@ -52,10 +52,13 @@ impl Filter for RetryPolicy {
     const NAME: &'static str = "retry-policy";
     type Config = Config;
     type Stream = Stream;
-    const READS_FACTS: bool = true;
 
     fn namespace(config: &Config) -> Option<&str> {
         config.namespace.as_ref().map(|name| name.as_str())
+    }
+
+    fn reads_facts(&self) -> bool {
+        self.config.reads_facts()
     }
 
     fn start<H: Host>(config: Config, cx: &mut Cx<'_, H>) -> Result<Self, StartError> {

@@ -63,7 +63,10 @@ impl RetryPolicy {
             return Next::Stay;
         }
         self.leave_wait(replayed.policy);
-        match self.send(replayed, cx) {
+        // The level may have risen while it waited.
+        let stop = self.running.get(replayed.policy).map(|running| running.policy.stop_when);
+        let stopped = stop.and_then(|stop| stop.overload(cx.facts()));
+        match stopped.map_or_else(|| self.send(replayed, cx), Err) {
             Ok(call) => {
                 replayed.phase = Phase::Called(call);
                 Next::Stay
@@ -123,7 +126,8 @@ impl RetryPolicy {
         if replayed.phase != Phase::Sent || replayed.hedged >= hedge.max {
             return Next::Stay;
         }
-        if let Some(refusal) = self.obstacle(replayed, cx) {
+        let stopped = running.policy.stop_when.hedge(cx.facts());
+        if let Some(refusal) = stopped.or_else(|| self.obstacle(replayed, cx)) {
             self.count(replayed.policy, |metrics| metrics.refused(cx.host, refusal));
             return Next::Stay;
         }

@@ -11,12 +11,14 @@
     reason = "test support fails loudly"
 )]
 
+mod herald;
 mod hot_path;
 mod operator;
 mod protobuf;
 mod sequence;
 mod workload;
 
+pub use herald::Herald;
 pub use hot_path::other_cost;
 pub use operator::Operator;
 pub use protobuf::encode_struct;

@@ -4,6 +4,8 @@
 //! filter's configuration differ.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test support fails loudly")]
 
+pub mod incident;
+
 use ballast_harness::{Envoy, EnvoyBuilder};
 use ballast_upstream::Upstream;
 
@@ -57,6 +59,22 @@ pub fn over_http2(builder: EnvoyBuilder) -> EnvoyBuilder {
 pub fn configured(sample: &str, configuration: &str) -> String {
     let path = ballast_modules::workspace_root().join("envoy").join(sample);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    first_configured(&text, configuration)
+}
+
+/// The text of a chain with another configuration of one of its filters.
+///
+/// # Panics
+///
+/// When the chain has no such filter, or it has no configuration.
+pub fn filter_configured(text: &str, filter: &str, configuration: &str) -> String {
+    let begin = text.find(&format!("- name: ballast.{filter}\n")).expect("the filter is in the chain");
+    let (before, rest) = text.split_at(begin);
+    format!("{before}{}", first_configured(rest, configuration))
+}
+
+/// The text with another value of the first configuration in it.
+fn first_configured(text: &str, configuration: &str) -> String {
     let (before, rest) = text.split_once("value: |\n").expect("the sample has a configuration");
     let indent = rest.len() - rest.trim_start_matches(' ').len();
     let after: String = rest

@@ -7,6 +7,7 @@ use super::{Outcome, Refusal, Situation};
 use crate::permits::Holders;
 use crate::slots::{Entry, Fingerprint, Put, Set};
 use crate::time::MonoTime;
+use crate::units::Share;
 use crate::vms::{Member, View};
 use crate::wire::{Reader, Writer};
 use core::time::Duration;
@@ -102,6 +103,23 @@ impl Algorithm {
             Self::SlidingWindow(window) => Some(window.window()),
             Self::FixedWindow(window) => Some(window.window()),
             Self::Concurrency { .. } => None,
+        }
+    }
+
+    /// The algorithm of which only this share may be used; a request that costs `least` can still pass.
+    ///
+    /// A bucket's clients keep the share that they have used up. What counts in a window, or is in flight, counts as it is: whoever
+    /// has used up more than the share allows waits until it is less.
+    #[must_use]
+    pub fn tightened(&self, share: Share, least: u64) -> Self {
+        let small = u32::try_from(least).unwrap_or(u32::MAX);
+        match self {
+            Self::TokenBucket(bucket) => Self::TokenBucket(bucket.tightened(share, least)),
+            Self::SlidingWindow(window) => Self::SlidingWindow(window.tightened(share, small)),
+            Self::FixedWindow(window) => Self::FixedWindow(window.tightened(share, small)),
+            Self::Concurrency { most } => {
+                Self::Concurrency { most: share.of_small(*most).max(small).max(1).min(*most) }
+            }
         }
     }
 

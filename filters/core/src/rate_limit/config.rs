@@ -12,6 +12,7 @@
 //! in the table.
 
 mod asking;
+mod elastic;
 mod limit;
 mod raw;
 
@@ -24,6 +25,7 @@ use super::{Charges, Settle};
 use crate::config::{ConfigError, Mode, Name, OnError, check_unique};
 use crate::key::MissingPart;
 use crate::matching::{Matcher, Needs, Request, header_name};
+use crate::plane::Overload;
 use crate::random::Random;
 use crate::slots::{Secret, Table};
 use crate::time::MonoTime;
@@ -103,6 +105,21 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Whether a limit goes by the overload level of the process.
+    pub fn is_elastic(&self) -> bool {
+        self.mode != Mode::Disabled && self.limits.iter().any(|limit| limit.elastic.is_some())
+    }
+
+    /// Goes by the overload level of the process. `changed` gets the number of each limit that is tighter or wider from now
+    /// on, and the share that is left of it.
+    pub fn follow(&mut self, overload: Overload, now: MonoTime, mut changed: impl FnMut(u16, Share)) {
+        for (number, limit) in (0..).zip(&mut self.limits) {
+            if let Some(share) = limit.follow(overload, now) {
+                changed(number, share);
+            }
+        }
     }
 
     /// A limit by number.

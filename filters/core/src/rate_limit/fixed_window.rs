@@ -8,6 +8,7 @@ use super::snapshot::Level;
 use super::{Outcome, Refusal, STALL};
 use crate::slots::Entry;
 use crate::time::{MonoTime, nanos};
+use crate::units::Share;
 use crate::wire::{Reader, Writer};
 use core::time::Duration;
 
@@ -71,6 +72,12 @@ impl FixedWindow {
     /// The most that passes in a window.
     pub const fn limit(&self) -> u32 {
         self.limit
+    }
+
+    /// The window of which only this share may be used, but `least`.
+    #[must_use]
+    pub fn tightened(&self, share: Share, least: u32) -> Self {
+        Self { limit: share.of_small(self.limit).max(least).max(1).min(self.limit), ..*self }
     }
 
     /// How long a window is.

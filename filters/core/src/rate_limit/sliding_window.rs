@@ -9,6 +9,7 @@ use super::snapshot::Level;
 use super::{Outcome, Refusal, STALL};
 use crate::slots::Entry;
 use crate::time::{MonoTime, nanos};
+use crate::units::Share;
 use crate::wire::{Reader, Writer};
 use core::time::Duration;
 
@@ -100,6 +101,12 @@ impl SlidingWindow {
     /// The most that passes in a window.
     pub const fn limit(&self) -> u32 {
         self.limit
+    }
+
+    /// The window of which only this share may be used, but `least`.
+    #[must_use]
+    pub fn tightened(&self, share: Share, least: u32) -> Self {
+        Self { limit: share.of_small(self.limit).max(least).max(1).min(self.limit), ..*self }
     }
 
     /// How long a window is, rounded up to whole sub-windows.

@@ -49,14 +49,20 @@ use super::snapshot::Level;
 use super::{Outcome, Refusal, STALL};
 use crate::slots::Entry;
 use crate::time::{MonoTime, nanos};
+use crate::units::Share;
 use crate::wire::{Reader, Writer};
 use core::time::Duration;
+
+/// The longest that a bucket may take to fill: 146 years.
+const LONGEST_NANOS: u64 = u64::MAX / 4;
 
 /// A bucket's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TokenBucket {
     interval_nanos: u64,
     burst: u64,
+    /// How long the line may be: `burst` tokens, or more where the bucket is a tightened one.
+    fills_in_nanos: u64,
 }
 
 /// The state of one client's bucket. An absent one is full.
@@ -133,8 +139,24 @@ impl TokenBucket {
     pub fn new(count: u64, per: Duration, burst: u64) -> Option<Self> {
         let per = nanos(per);
         let interval_nanos = (count > 0).then(|| per.div_ceil(count))?;
-        let fits = interval_nanos.checked_mul(burst)? <= u64::MAX / 4;
-        (interval_nanos > 0 && burst > 0 && fits).then_some(Self { interval_nanos, burst })
+        let fills_in_nanos = interval_nanos.checked_mul(burst)?;
+        let fits = fills_in_nanos <= LONGEST_NANOS;
+        (interval_nanos > 0 && burst > 0 && fits).then_some(Self { interval_nanos, burst, fills_in_nanos })
+    }
+
+    /// The bucket of which only this share may be used; a request of `least` tokens can still pass.
+    ///
+    /// Rate and burst shrink alike, so the line stays as long as it is and a token takes more of it. So states and stretches
+    /// mean the same to both: whoever has used up half of the one has used up half of the other, whichever way it changes and
+    /// whichever of them a worker goes by. Only where the share of the burst is less than `least` the line becomes longer.
+    #[must_use]
+    pub fn tightened(&self, share: Share, least: u64) -> Self {
+        let least = least.max(1);
+        let longest = (LONGEST_NANOS / least).max(self.interval_nanos);
+        let interval_nanos = share.whole_of(self.interval_nanos).unwrap_or(u64::MAX).min(longest);
+        let burst = (self.fills_in_nanos / interval_nanos.max(1)).max(least).min(self.burst);
+        let fills_in_nanos = interval_nanos.saturating_mul(burst).max(self.fills_in_nanos);
+        Self { interval_nanos, burst, fills_in_nanos }
     }
 
     /// The most that passes at once.
@@ -144,7 +166,7 @@ impl TokenBucket {
 
     /// How long an empty bucket takes to fill.
     pub const fn fills_in(&self) -> Duration {
-        Duration::from_nanos(self.span(self.burst))
+        Duration::from_nanos(self.fills_in_nanos)
     }
 
     /// How many tokens flow in during a span.
@@ -225,14 +247,14 @@ impl TokenBucket {
     }
 
     fn free_nanos(&self, line: &Line, now: MonoTime) -> u64 {
-        let room = self.span(self.burst).saturating_sub(nanos(line.end.since(now)));
+        let room = self.fills_in_nanos.saturating_sub(nanos(line.end.since(now)));
         room.saturating_add(line.returned.len_nanos())
     }
 
     /// Until `cost` tokens are there. While something returned melts as fast as tokens flow in, nothing is gained.
     fn wait(&self, line: &Line, cost: u64, now: MonoTime) -> Duration {
         let full = self.span(cost).saturating_add(nanos(line.end.since(now)));
-        let missing = full.saturating_sub(self.span(self.burst).saturating_add(line.returned.len_nanos()));
+        let missing = full.saturating_sub(self.fills_in_nanos.saturating_add(line.returned.len_nanos()));
         let lasts = line.returned.end_nanos().saturating_sub(now.as_nanos());
         let before_it_melts = lasts.saturating_sub(line.returned.len_nanos());
         let melts = if missing > before_it_melts { line.returned.len_nanos() } else { 0 };
@@ -241,7 +263,7 @@ impl TokenBucket {
 
     /// The line at `now`, or an empty one if there is none that could be this bucket's.
     fn at(&self, state: Option<&Line>, now: MonoTime) -> Line {
-        let fills_in_nanos = nanos(self.fills_in());
+        let fills_in_nanos = self.fills_in_nanos;
         match state {
             Some(line) if line.end > now && line.is_plausible(now) => {
                 if line.fills_in_nanos == fills_in_nanos {

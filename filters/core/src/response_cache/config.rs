@@ -13,11 +13,13 @@
 mod condition;
 mod raw;
 mod rule;
+mod together;
 mod ttl;
 
 pub use condition::Condition;
 pub use raw::{CacheStatusHeader, Eviction, RawConfig, RequestDirectives};
 pub use rule::{Key, Parameter, Query, Rule};
+pub use together::{ServeStaleWhen, StopWhen};
 pub use ttl::Ttl;
 
 use crate::config::{ConfigError, Mode, Name, OnError, check_unique};
@@ -45,6 +47,8 @@ pub struct Config {
     pub purge: Option<Purge>,
     /// What is fetched before anybody asks.
     pub warm: Option<Warm>,
+    /// When the cache does no more than it must.
+    pub stop_when: StopWhen,
     /// Whether answers carry `Cache-Status`.
     pub cache_status: CacheStatusHeader,
     /// Whose store it is; `None`: the plugin's.
@@ -109,6 +113,13 @@ impl Config {
         self.rules.iter().enumerate().find(|(_, rule)| rule.matches(request))
     }
 
+    /// Whether it goes by what other filters say about the process.
+    pub fn reads_facts(&self) -> bool {
+        self.mode != Mode::Disabled
+            && (self.stop_when.reads_facts()
+                || self.rules.iter().any(|rule| rule.serve_stale_when.reads_facts()))
+    }
+
     /// Notes what rules and conditions can ask of a request.
     pub fn needs(&self, needs: &mut Needs) {
         self.rules.iter().for_each(|rule| rule.needs(needs));
@@ -159,6 +170,7 @@ impl TryFrom<RawConfig> for Config {
             rules: rules.collect::<Result<_, _>>()?,
             purge: raw.purge.map(purge).transpose()?,
             warm: raw.warm.map(warm).transpose()?,
+            stop_when: StopWhen::new(raw.stop_when)?,
             cache_status: raw.cache_status,
             namespace: raw.namespace,
             on_error: raw.on_error,

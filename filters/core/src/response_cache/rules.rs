@@ -50,7 +50,7 @@ pub use fields::{Fields, Line};
 pub use freshness::{Lifetime, Source, initial_age, lifetime, parse_age};
 pub use guard::{Bypass, is_target_override};
 pub use invalidation::{Invalidation, invalidates};
-pub use lookup::{Candidate, Fetch, Forward, Lookup, Serve, Served, lookup, serve};
+pub use lookup::{Candidate, Fetch, Forward, Lookup, Serve, Served, lookup, serve, spared};
 pub use policy::{Heuristic, Methods, Policy, TtlByStatus};
 pub use precondition::{Answer, Validator, answer, strong_match, weak_match};
 pub use range::{ByteRange, ContentRange, Parts, Ranges, content_range_value, multipart, parse_ranges};

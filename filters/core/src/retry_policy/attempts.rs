@@ -30,6 +30,8 @@ pub enum Refusal {
     BreakerOpen,
     /// The process is overloaded.
     Overload,
+    /// The proxy drains: nothing is begun that need not be.
+    Draining,
     /// Too many requests wait already.
     Waiting,
     /// The request's body is not all there, or larger than what is kept.
@@ -42,7 +44,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them, for metrics.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Attempts,
         Self::Budget,
         Self::Throttle,
@@ -51,6 +53,7 @@ impl Refusal {
         Self::Spent,
         Self::BreakerOpen,
         Self::Overload,
+        Self::Draining,
         Self::Waiting,
         Self::Body,
         Self::Route,
@@ -68,6 +71,7 @@ impl Refusal {
             Self::Spent => "spent",
             Self::BreakerOpen => "breaker_open",
             Self::Overload => "overload",
+            Self::Draining => "draining",
             Self::Waiting => "waiting",
             Self::Body => "body",
             Self::Route => "route",

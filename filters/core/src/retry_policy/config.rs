@@ -43,6 +43,11 @@ impl Config {
         self.policies.iter().for_each(|policy| policy.matcher.needs(needs));
     }
 
+    /// Whether a policy goes by what the process is told: its overload level, or that it drains.
+    pub fn reads_facts(&self) -> bool {
+        self.mode != Mode::Disabled && self.policies.iter().any(Policy::reads_facts)
+    }
+
     /// The number of the policy that a request is for.
     pub fn policy_for(&self, request: &impl Request) -> Option<usize> {
         self.policies.iter().position(|policy| policy.matcher.matches(request))

@@ -39,6 +39,30 @@ impl Share {
         u64::try_from(part).unwrap_or(whole)
     }
 
+    /// In whole percent, rounded down.
+    pub const fn percent(self) -> u64 {
+        // A widening: at most 100.
+        (self.0 / 100) as u64
+    }
+
+    /// This part of a small number, rounded down.
+    pub fn of_small(self, whole: u32) -> u32 {
+        u32::try_from(self.of(whole.into())).unwrap_or(whole)
+    }
+
+    /// Both together, and no more than all.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self::from_basis_points(self.0.saturating_add(other.0))
+    }
+
+    /// The smallest number of which this share is at least `part`; `None`: there is none.
+    pub fn whole_of(self, part: u64) -> Option<u64> {
+        let whole =
+            (u128::from(part) * u128::from(WHOLE)).checked_add(u128::from(self.0.saturating_sub(1)))?;
+        u64::try_from(whole.checked_div(u128::from(self.0))?).ok()
+    }
+
     /// Whether a thing with these uniformly distributed bits is in this part: always for all, never for none.
     pub fn admits(self, bits: u64) -> bool {
         let point = (u128::from(bits) * u128::from(WHOLE)) >> 64;

@@ -96,7 +96,7 @@ const PATHS: [Path; 5] = [
             ("proxy_set_property", 1),
             ("random_get", 1),
         ],
-        instructions: 18_210,
+        instructions: 19_159,
     },
     Path {
         name: "no rule matches",

@@ -74,7 +74,7 @@ const PATHS: [Path; 6] = [
             ("proxy_increment_metric", 3),
             ("proxy_replace_header_map_value", 2),
         ],
-        instructions: 12_980,
+        instructions: 12_221,
     },
     Path {
         name: "refused",
@@ -99,7 +99,7 @@ const PATHS: [Path; 6] = [
         before: 2,
         status: 200,
         host_calls: &[("proxy_get_header_map_value", 1)],
-        instructions: 2_948,
+        instructions: 2_736,
     },
 ];
 

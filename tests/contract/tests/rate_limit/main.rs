@@ -10,6 +10,7 @@
 mod clocks;
 mod contention;
 mod damage;
+mod elastic;
 mod hot_paths;
 mod leases;
 mod memory;

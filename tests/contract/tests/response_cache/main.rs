@@ -14,6 +14,7 @@ mod hot_paths;
 mod operate;
 mod purging;
 mod sharing;
+mod together;
 
 use ballast_contract::{Workers, filter};
 use ballast_wasm_host::{Module, Stream};

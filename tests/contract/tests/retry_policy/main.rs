@@ -14,6 +14,7 @@ mod replays;
 mod reports;
 mod routers;
 mod routes;
+mod together;
 
 use ballast_contract::{Workers, filter};
 use ballast_wasm_host::{Action, Host, HttpCall, Module, Stream};

@@ -10,7 +10,7 @@
 //! | `/park`, `/park/short` | `x-permit`, `x-wait-ms` | goes on with a permit; `short` gives it back with the response headers |
 //! | `/lease` | | says whether this worker holds the lease |
 //! | `/fact` | `x-state` | states a fact about the request, or answers with the one that is stated |
-//! | `/publish` | `x-level` | has this worker think that the process is so overloaded |
+//! | `/publish` | `x-level`, `x-draining` | has this worker think that the process is so overloaded, and whether it drains |
 //! | `/facts` | | answers with what the process's filters say together |
 //! | `/call`, `/call/grpc`, `/call/background` | | calls the cluster for the stream, or from the next tick |
 //! | `/answers` | | answers with the status of each background call |
@@ -53,7 +53,7 @@ struct Demo {
     executed: Vec<String>,
     wants_reports: bool,
     values: Histogram,
-    level: Option<Overload>,
+    facts: Option<Facts>,
     calls_wanted: u32,
     answers: Vec<String>,
     rejoined: u32,
@@ -89,7 +89,7 @@ impl Filter for Demo {
             executed: Vec::new(),
             wants_reports: false,
             values: cx.histogram("values", &[])?,
-            level: None,
+            facts: None,
             calls_wanted: 0,
             answers: Vec::new(),
             rejoined: 0,
@@ -110,7 +110,12 @@ impl Filter for Demo {
             b"/fact" => paths::fact(cx),
             b"/publish" => {
                 let level = paths::number(cx, "x-level").and_then(|level| u8::try_from(level).ok());
-                self.level = level.and_then(Overload::from_level);
+                let draining = paths::text(cx, "x-draining") == "true";
+                self.facts = level.and_then(Overload::from_level).map(|overload| Facts {
+                    overload,
+                    draining,
+                    ..Facts::default()
+                });
                 answer("published")
             }
             b"/facts" => answer(&format!("overload {}", cx.facts().overload.level())),
@@ -168,8 +173,8 @@ impl Filter for Demo {
         if self.config.lease {
             cx.lease(LEASE, LEASE_TERM);
         }
-        if let Some(overload) = self.level {
-            cx.publish(Facts { overload, ..Facts::default() });
+        if let Some(facts) = self.facts {
+            cx.publish(facts);
         }
         for _ in 0..core::mem::take(&mut self.calls_wanted) {
             if let Err(error) = cx.call_http(&self.call()) {

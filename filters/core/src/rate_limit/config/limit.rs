@@ -1,17 +1,21 @@
 //! One limit, checked, and what it asks.
 
+use super::super::elastic::Elastic;
 use super::super::fixed_window::FixedWindow;
 use super::super::sliding_window::SlidingWindow;
 use super::super::token_bucket::TokenBucket;
 use super::super::{Algorithm, Ask};
 use super::asking::Asking;
+use super::elastic::elastic;
 use super::raw::{RawAlgorithm, RawCost, RawLimit, RawPlan};
 use crate::config::{ConfigError, Mode, Name};
 use crate::http::StatusSet;
 use crate::key::{KeySpec, MissingPart, OnMissingKey};
 use crate::matching::{Matcher, Needs, Request};
+use crate::plane::Overload;
 use crate::random::Random;
 use crate::slots::{Fingerprint, Secret, Table};
+use crate::time::MonoTime;
 use crate::trust::TrustedHeader;
 use crate::units::{Rate, Share};
 
@@ -25,8 +29,12 @@ pub struct Limit {
     pub name: Name,
     /// Where its clients' states are.
     pub table: Table,
-    /// The numbers of a client without a plan.
+    /// The numbers of a client without a plan, as they hold now.
     pub algorithm: Algorithm,
+    /// How they tighten under overload, if they do.
+    pub elastic: Option<Elastic>,
+    /// The numbers as they are configured.
+    whole: Algorithm,
     /// Which answers count; `None`: all.
     pub charge_when: Option<StatusSet>,
     matcher: Matcher,
@@ -42,8 +50,10 @@ pub struct Limit {
 #[derive(Clone, Debug)]
 pub struct Plan {
     name: String,
-    /// `None`: unlimited.
+    /// As it holds now. `None`: unlimited.
     algorithm: Option<Algorithm>,
+    /// As it is configured.
+    whole: Option<Algorithm>,
 }
 
 /// What a request costs.
@@ -102,6 +112,21 @@ impl Limit {
     pub fn counts(&self, status: Option<u16>) -> bool {
         let set = self.charge_when.as_ref();
         set.is_none_or(|set| status.is_some_and(|status| set.contains(status)))
+    }
+
+    /// Goes by the overload level of the process. `Some`: this share of the limit is left from now on.
+    pub(super) fn follow(&mut self, overload: Overload, now: MonoTime) -> Option<Share> {
+        let elastic = self.elastic.as_mut()?;
+        if !elastic.follow(overload, now) {
+            return None;
+        }
+        let share = elastic.share();
+        let least = self.cost.as_ref().map_or(1, |cost| cost.max);
+        self.algorithm = self.whole.tightened(share, least);
+        for plan in self.tiers.iter_mut().flat_map(|(_, plans)| plans) {
+            plan.algorithm = plan.whole.map(|whole| whole.tightened(share, least));
+        }
+        Some(share)
     }
 
     /// Notes what it can ask of a request.
@@ -226,7 +251,8 @@ impl Limit {
         let tiers = raw.tiers.map(|tiers| {
             let plan = |(name, plan): (String, RawPlan)| {
                 let path = format!("{path}.tiers.plans.{name}");
-                Ok(Plan { algorithm: plan_numbers(raw.algorithm, &plan, &path)?, name })
+                let algorithm = plan_numbers(raw.algorithm, &plan, &path)?;
+                Ok(Plan { algorithm, whole: algorithm, name })
             };
             if tiers.plans.is_empty() {
                 return Err(at(&path, "tiers.plans", "`{}` has no plan: name one".to_owned()));
@@ -248,6 +274,8 @@ impl Limit {
             name: raw.name,
             table: Table::for_keys(raw.max_keys),
             algorithm,
+            whole: algorithm,
+            elastic: raw.elastic.map(|raw| elastic(raw, &path)).transpose()?,
             charge_when,
             matcher: raw.matcher,
             key: raw.key,

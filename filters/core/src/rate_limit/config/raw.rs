@@ -5,7 +5,7 @@ use crate::http::StatusSet;
 use crate::key::{KeySpec, OnMissingKey};
 use crate::matching::Matcher;
 use crate::trust::{Trust, TrustedHeader};
-use crate::units::{Rate, Share};
+use crate::units::{Rate, Share, Span};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -101,6 +101,8 @@ pub(super) struct RawLimit {
     /// Which answers count: a request is charged when it comes and gets it back if its answer is another. Default:
     /// all. Not with `concurrency`.
     pub(super) charge_when: Option<RawChargeWhen>,
+    /// How the limit tightens while the process is overloaded, as load shedding says. Default: not at all.
+    pub(super) elastic: Option<RawElastic>,
     /// How many clients are remembered at the same time: 1 to 16777216.
     #[serde(default = "max_keys")]
     pub(super) max_keys: u32,
@@ -148,6 +150,22 @@ pub(super) struct RawPlan {
     pub(super) unlimited: bool,
 }
 
+/// How a limit tightens while the process is overloaded: what is left of it at each overload level. Rate, burst and what may
+/// be in flight shrink alike; what one request costs can always pass.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawElastic {
+    /// At level 1: 1% to 100%. Default: all.
+    pub(super) level_1: Option<Share>,
+    /// At level 2, at most as much as at level 1. Default: as at level 1.
+    pub(super) level_2: Option<Share>,
+    /// At level 3, at most as much as at level 2. Default: as at level 2.
+    pub(super) level_3: Option<Share>,
+    /// How long the limit takes from nothing to the whole when the level falls, evenly: at most 1h; `0s`: at once.
+    pub(super) recover_over: Span,
+}
+
 /// What a request costs.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -171,6 +189,13 @@ pub(super) struct RawCost {
 pub(super) struct RawChargeWhen {
     /// Answers with one of these statuses.
     pub(super) status: StatusSet,
+}
+
+impl Default for RawElastic {
+    fn default() -> Self {
+        let recover_over = Span(core::time::Duration::from_secs(10));
+        Self { level_1: None, level_2: None, level_3: None, recover_over }
+    }
 }
 
 impl Default for RawConfig {

@@ -56,10 +56,66 @@ fn what_operators_write_becomes_limits() {
 }
 
 #[test]
+fn an_elastic_limit_and_its_plans_tighten_with_the_level_and_recover_slowly() {
+    let mut config = read(
+        r#"{"limits": [
+            {"name": "stiff", "rate": "10/s"},
+            {"name": "a", "rate": "100/s", "elastic": {"level_1": "80%", "level_2": "50%", "level_3": "20%"},
+             "tiers": {"by": {"header": "x-plan", "trust": {"peers": ["spiffe://a"]}},
+                       "plans": {"gold": {"rate": "1000/s"}, "free": {"unlimited": true}}},
+             "cost": {"header": "x-cost", "max": 30, "trust": {"peers": ["spiffe://a"]}}},
+            {"name": "b", "algorithm": "sliding_window", "rate": "9/m", "elastic": {"level_2": "50%", "recover_over": "0s"}},
+            {"name": "c", "algorithm": "fixed_window", "rate": "9/m", "elastic": {"level_1": "1%"}},
+            {"name": "d", "algorithm": "concurrency", "max_concurrent": 4, "elastic": {"level_3": "25%"}}
+        ]}"#,
+    )
+    .unwrap();
+    assert!(config.is_elastic() && !limit(r#""rate": "1/s""#).unwrap().is_elastic());
+    let gold = Sample::get("/").knows(Property::PeerIdentity, "spiffe://a").with("x-plan", "gold");
+    let mut most = |millis, overload| {
+        let mut changed = Vec::new();
+        config.follow(overload, MonoTime::from_millis(millis), |limit, share| {
+            changed.push((limit, share.to_string()));
+        });
+        let most: Vec<u64> = config.limits.iter().map(|limit| limit.algorithm.most()).collect();
+        let plan = asks(&config, &gold).iter().find(|ask| ask.limit == 1).map(|ask| ask.algorithm.most());
+        (most, plan.unwrap(), changed.len())
+    };
+    for (millis, overload, expected) in [
+        (0, Overload::None, (vec![10, 100, 9, 9, 4], 1_000, 4)),
+        (100, Overload::None, (vec![10, 100, 9, 9, 4], 1_000, 0)),
+        (200, Overload::Elevated, (vec![10, 80, 9, 1, 4], 800, 2)),
+        (300, Overload::High, (vec![10, 50, 4, 1, 4], 500, 2)),
+        // What one request may cost can always pass.
+        (400, Overload::Critical, (vec![10, 30, 4, 1, 1], 200, 2)),
+        (500, Overload::None, (vec![10, 30, 9, 1, 1], 200, 1)),
+        // A token takes a whole number of nanoseconds, rounded up: the strict side.
+        (5_500, Overload::None, (vec![10, 69, 9, 4, 3], 699, 3)),
+        (60_000, Overload::None, (vec![10, 100, 9, 9, 4], 1_000, 3)),
+    ] {
+        assert_eq!(most(millis, overload), expected, "at {millis} ms, {overload:?}");
+    }
+}
+
+#[test]
 fn wrong_limits_are_refused_by_path_value_and_what_is_allowed() {
     let trust = r#""trust": {"peers": ["spiffe://a"]}"#;
     for (fields, expected) in [
         (r#""burst": 3"#, "limits[0].rate: missing"),
+        (r#""rate": "1/s", "elastic": {}"#, "limits[0].elastic: `{}` tightens nothing: name a level"),
+        (
+            r#""rate": "1/s", "elastic": {"level_2": "0.5%"}"#,
+            "limits[0].elastic.level_2: `0.50%` lets hardly anything through: at least 1%",
+        ),
+        (
+            r#""rate": "1/s", "elastic": {"level_1": "50%", "level_3": "60%"}"#,
+            "limits[0].elastic.level_3: `60%` is more than at the level below, which has 50%",
+        ),
+        (
+            r#""rate": "1/s", "elastic": {"level_1": "50%", "recover_over": "2h"}"#,
+            "limits[0].elastic.recover_over: `2h` is more than 1h",
+        ),
+        (r#""rate": "1/s", "elastic": {"level_4": "5%"}"#, "unknown field `level_4`"),
         (r#""rate": "100""#, "limits[0].rate: `100` is not a rate"),
         (r#""rate": "1/s", "burst": 0"#, "limits[0].burst: `0` lets nothing through: at least 1"),
         (r#""rate": "1/d", "burst": 99999999"#, "limits[0].burst: `99999999` at `1/d` takes longer"),

@@ -52,6 +52,55 @@ fn trace(bucket: &TokenBucket, times_millis: &[u64]) -> Vec<Result<u64, u128>> {
 }
 
 #[test]
+fn a_tightened_bucket_has_the_same_share_of_rate_and_burst() {
+    let share = |points| Share::from_basis_points(points);
+    for (count, burst, points, least, expected) in [
+        // The burst, and how often a token flows in.
+        (100, 200, 10_000, 1, (200, Duration::from_millis(10))),
+        (100, 200, 2_000, 1, (40, Duration::from_millis(50))),
+        (100, 200, 8_000, 1, (160, Duration::from_micros(12_500))),
+        (10, 3, 5_000, 1, (1, Duration::from_millis(200))),
+        // A request can always pass; the rate is tightened all the same.
+        (10, 3, 2_000, 1, (1, Duration::from_millis(500))),
+        (100, 200, 2_000, 50, (50, Duration::from_millis(50))),
+    ] {
+        let whole = TokenBucket::new(count, SECOND, burst).unwrap();
+        let tight = whole.tightened(share(points), least);
+        let interval = Duration::from_nanos(tight.interval_nanos);
+        assert_eq!((tight.burst(), interval), expected, "{count}/s, {burst}, {points}, {least}");
+        assert_eq!(tight == whole, points == 10_000);
+        // An empty state lets exactly the burst through.
+        assert_eq!(tight.available(None, at(0)), tight.burst());
+    }
+    let longest = TokenBucket::new(1, Duration::from_secs(4_000_000_000), 1).unwrap();
+    assert_eq!(longest.tightened(share(100), 1).burst(), 1);
+}
+
+#[test]
+fn a_client_has_used_up_the_same_share_of_the_bucket_and_of_the_tightened_one() {
+    let whole = TokenBucket::new(100, SECOND, 200).unwrap();
+    let tight = whole.tightened(Share::from_basis_points(2_000), 1);
+    let mut state = None;
+    charge(&whole, &mut state, 150, 0);
+    assert_eq!((whole.available(state.as_ref(), at(0)), tight.available(state.as_ref(), at(0))), (50, 10));
+    // What the tightened one lets through takes its share of the whole: nothing is left when the level falls.
+    charge(&tight, &mut state, 10, 0);
+    assert_eq!((whole.available(state.as_ref(), at(0)), tight.available(state.as_ref(), at(0))), (0, 0));
+    assert_eq!((whole.available(state.as_ref(), at(100)), tight.available(state.as_ref(), at(100))), (10, 2));
+}
+
+#[test]
+fn what_was_taken_at_one_price_goes_back_at_that_price() {
+    let whole = TokenBucket::new(100, SECOND, 200).unwrap();
+    let tight = whole.tightened(Share::from_basis_points(5_000), 1);
+    let mut state = None;
+    let held = charge(&whole, &mut state, 100, 0);
+    assert_eq!(tight.available(state.as_ref(), at(0)), 50);
+    give_back(&whole, &mut state, held, 0);
+    assert_eq!((whole.available(state.as_ref(), at(0)), tight.available(state.as_ref(), at(0))), (200, 100));
+}
+
+#[test]
 fn a_burst_passes_and_then_the_rate() {
     let expected = [Ok(2), Ok(1), Ok(0), Err(100), Err(40), Ok(0), Err(100)];
     assert_eq!(trace(&bucket(), &[0, 0, 0, 0, 60, 100, 100]), expected);

@@ -22,6 +22,8 @@ pub struct RawConfig {
     pub(super) purge: Option<RawPurge>,
     /// What is fetched before anybody asks. Default: nothing.
     pub(super) warm: Option<RawWarm>,
+    /// When the cache does no more than it must.
+    pub(super) stop_when: RawStopWhen,
     /// Whether answers carry `Cache-Status` (RFC 9211); `debug` adds the key.
     pub(super) cache_status: CacheStatusHeader,
     /// Plugins that name the same one share what they store. Default: the plugin's name.
@@ -140,6 +142,10 @@ pub(super) struct RawRule {
     /// For how long a stale answer may be used when the upstream cannot be reached, where the answer does not say. `null`: not at all.
     #[serde(default = "one_hour")]
     pub(super) stale_on_connection_error: Option<Span>,
+    /// When stale answers are used before the upstream has failed, for as long as `stale_on_connection_error` and
+    /// `stale_if_error` allow.
+    #[serde(default)]
+    pub(super) serve_stale_when: RawServeStaleWhen,
     /// Fields that take the place of `Cache-Control` and `Expires`, the first valid one (RFC 9213).
     #[serde(default = "targeted")]
     pub(super) targeted: Vec<HeaderName>,
@@ -235,6 +241,28 @@ pub(super) struct RawCondition {
     pub(super) value: Option<String>,
 }
 
+/// When stale answers are used before the upstream has failed.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawServeStaleWhen {
+    /// From this overload level on, as load shedding says: 1 to 3; 0 is never.
+    pub(super) overload_level: u8,
+    /// In place of what a circuit breaker further in refuses.
+    pub(super) breaker_open: bool,
+}
+
+/// When the cache does no more than it must.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawStopWhen {
+    /// While the proxy drains: nothing is stored, and nothing fetched in the background.
+    pub(super) draining: bool,
+    /// From this overload level on nothing is fetched in the background: 1 to 3; 0 is never.
+    pub(super) overload_level: u8,
+}
+
 /// Who may drop what is stored.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -264,6 +292,18 @@ pub(super) struct RawWarm {
     /// How many are fetched at a time: 1 to 64.
     #[serde(default = "concurrency")]
     pub(super) concurrency: u32,
+}
+
+impl Default for RawServeStaleWhen {
+    fn default() -> Self {
+        Self { overload_level: 0, breaker_open: true }
+    }
+}
+
+impl Default for RawStopWhen {
+    fn default() -> Self {
+        Self { draining: true, overload_level: 2 }
+    }
 }
 
 impl Default for RawStore {

@@ -2,6 +2,7 @@
 
 use super::condition::Condition;
 use super::raw::{RawKey, RawQuery, RawRule, RequestDirectives};
+use super::together::ServeStaleWhen;
 use super::ttl::Ttl;
 use crate::config::{ConfigError, Mode, Name};
 use crate::matching::{Matcher, Needs, Request};
@@ -34,6 +35,8 @@ pub struct Rule {
     pub stale_if_error: Option<Duration>,
     /// For how long a stale answer may be used when the upstream cannot be reached, where the answer does not say.
     pub stale_on_connection_error: Option<Duration>,
+    /// When stale answers are used before the upstream has failed.
+    pub serve_stale_when: ServeStaleWhen,
     /// Fields that take the place of `Cache-Control`, in lower case.
     pub targeted: Vec<String>,
     /// Whether clients have a say.
@@ -193,6 +196,7 @@ impl Rule {
             stale_while_revalidate: raw.stale_while_revalidate.map(|span| span.0),
             stale_if_error: raw.stale_if_error.map(|span| span.0),
             stale_on_connection_error: raw.stale_on_connection_error.map(|span| span.0),
+            serve_stale_when: ServeStaleWhen::new(raw.serve_stale_when, &format!("rules[{number}]"))?,
             targeted: raw.targeted.iter().map(|name| name.as_str().to_owned()).collect(),
             request_directives: raw.request_directives,
             ttl_jitter: raw.ttl_jitter,

@@ -42,6 +42,29 @@ fn what_is_not_said_has_its_documented_default() {
 }
 
 #[test]
+fn what_others_say_is_asked_for_only_where_it_counts() {
+    let alone = r#""stop_when": {"draining": false, "overload_level": 0}"#;
+    for (fields, expected) in [
+        (String::new(), true),
+        (alone.to_owned(), false),
+        (r#""stop_when": {"draining": false}"#.to_owned(), true),
+        (
+            format!(r#"{alone}, "rules": [{{"name": "a", "serve_stale_when": {{"breaker_open": true}}}}]"#),
+            false,
+        ),
+        (
+            format!(r#"{alone}, "rules": [{{"name": "a", "serve_stale_when": {{"overload_level": 2}}}}]"#),
+            true,
+        ),
+        (r#""mode": "disabled""#.to_owned(), false),
+    ] {
+        assert_eq!(config(&format!("{{{fields}}}")).reads_facts(), expected, "{fields}");
+    }
+    assert!(rule("").serve_stale_when.breaker_open);
+    assert!(!rule(r#", "serve_stale_when": {"breaker_open": false}"#).serve_stale_when.breaker_open);
+}
+
+#[test]
 fn null_turns_off_what_is_on_by_default() {
     let rule = rule(r#", "heuristic": null, "stale_on_connection_error": null, "coalesce": null"#);
     assert_eq!((rule.heuristic, rule.stale_on_connection_error, rule.max_wait), (None, None, None));
@@ -190,6 +213,11 @@ fn an_error_names_path_value_and_what_is_allowed() {
             r#"{"rules": [{"name": "a", "targeted": ["cdn cache"]}]}"#,
             "rules[0].targeted[0]: `cdn cache` is not the name of a header: write it like x-api-key",
         ),
+        (
+            r#"{"rules": [{"name": "a", "serve_stale_when": {"overload_level": 4}}]}"#,
+            "rules[0].serve_stale_when.overload_level: `4` is not 0 to 3",
+        ),
+        (r#"{"stop_when": {"overload_level": 9}}"#, "stop_when.overload_level: `9` is not 0 to 3"),
         (r#"{"purge": {}}"#, "purge: everybody may purge: name allow or token_env"),
         (
             r#"{"purge": {"method": "GET", "token_env": "T"}}"#,
@@ -206,7 +234,7 @@ fn an_error_names_path_value_and_what_is_allowed() {
         ),
         (
             r#"{"stor": {}}"#,
-            "stor: unknown field `stor`, expected one of `mode`, `store`, `rules`, `purge`, `warm`, `cache_status`, `namespace`, `on_error`",
+            "stor: unknown field `stor`, expected one of `mode`, `store`, `rules`, `purge`, `warm`, `stop_when`, `cache_status`, `namespace`, `on_error`",
         ),
     ] {
         assert_eq!(parse::<Config>(text.as_bytes()).unwrap_err().to_string(), expected, "{text}");

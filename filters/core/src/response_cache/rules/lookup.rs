@@ -7,6 +7,7 @@ use super::policy::Policy;
 use super::precondition::{Answer, Validator, answer};
 use super::range::{ByteRange, Parts, Ranges, parse_ranges};
 use super::request::Request;
+use super::stale::{Failure, on_failure};
 use super::stored::Stored;
 use core::time::Duration;
 
@@ -71,6 +72,10 @@ pub enum Served {
     MaxStale,
     /// It is stale and stands in for an error.
     StaleIfError,
+    /// It is stale, and the process is too loaded to ask for another.
+    Overloaded,
+    /// It is stale, and the upstream's circuit breaker is open.
+    BreakerOpen,
     /// It was validated just now.
     Validated,
 }
@@ -83,6 +88,8 @@ impl Served {
             Self::StaleWhileRevalidate => "stale_while_revalidate",
             Self::MaxStale => "max_stale",
             Self::StaleIfError => "stale_if_error",
+            Self::Overloaded => "stale_overloaded",
+            Self::BreakerOpen => "stale_breaker_open",
             Self::Validated => "validated",
         }
     }
@@ -199,6 +206,17 @@ pub fn lookup(
             Lookup::Fetch(Fetch::plain(why, may_store))
         }
     }
+}
+
+/// The stale answer that spares the upstream a request which [`lookup`] sends on; `None`: it must be asked. The same forbids
+/// it as forbids an answer in place of a failure, and a client that asks for another has its way.
+pub fn spared(request: &Request<'_>, candidate: &Candidate<'_>, fetch: &Fetch, now: Now) -> Option<Serve> {
+    let asked = &request.directives;
+    let may = fetch.why == Forward::Stale
+        && !asked.max_age.is_present()
+        && !asked.min_fresh.is_present()
+        && on_failure(request, candidate.stored, Failure::NotAsked, now);
+    may.then(|| serve(request, candidate, Served::Overloaded, now))
 }
 
 struct Methods {

@@ -58,6 +58,8 @@ pub enum Failure {
     Status(u16),
     /// No answer came: refused, reset, timed out.
     Connection,
+    /// It was not asked: its circuit breaker is open, or the process is overloaded.
+    NotAsked,
 }
 
 /// Whether a stored answer stands in for a failure.
@@ -76,7 +78,9 @@ pub fn on_failure(request: &Request<'_>, stored: &Stored, failure: Failure, now:
         // RFC 5861, section 4: what counts as an error.
         Failure::Status(500 | 502 | 503 | 504) => stored.terms.if_error,
         Failure::Status(_) => return false,
-        Failure::Connection => stored.terms.if_error.max(stored.terms.on_connection_error),
+        Failure::Connection | Failure::NotAsked => {
+            stored.terms.if_error.max(stored.terms.on_connection_error)
+        }
     };
     stored.staleness(now) <= window.max(asked.unwrap_or_default())
 }

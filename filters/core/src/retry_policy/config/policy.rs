@@ -107,6 +107,8 @@ pub struct StopWhen {
     pub breaker_open: bool,
     /// From this level on; 0: never.
     pub overload_level: u8,
+    /// Hedges, while the proxy drains.
+    pub draining: bool,
 }
 
 impl StopWhen {
@@ -117,6 +119,11 @@ impl StopWhen {
         } else {
             None
         }
+    }
+
+    /// What the facts about the process say of a second request beside the first.
+    pub const fn hedge(&self, facts: Facts) -> Option<Refusal> {
+        if self.draining && facts.draining { Some(Refusal::Draining) } else { self.overload(facts) }
     }
 }
 
@@ -169,6 +176,11 @@ impl Policy {
     pub fn may_repeat(&self, method: &[u8], has_header: impl Fn(&str) -> bool) -> bool {
         self.methods.iter().any(|known| known.as_bytes() == method)
             || self.idempotency_key.as_ref().is_some_and(|name| has_header(name.as_str()))
+    }
+
+    pub(super) fn reads_facts(&self) -> bool {
+        let stop = self.stop_when;
+        stop.overload_level > 0 || (stop.draining && self.hedge.is_some())
     }
 
     /// Whether decisions take effect for this request.
@@ -244,6 +256,7 @@ impl Policy {
             stop_when: StopWhen {
                 breaker_open: raw.stop_when.breaker_open,
                 overload_level: raw.stop_when.overload_level,
+                draining: raw.stop_when.draining,
             },
             max_waiting: raw.max_waiting,
             rewrite: raw.rewrite,

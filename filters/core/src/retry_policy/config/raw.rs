@@ -242,6 +242,8 @@ pub(super) struct RawStopWhen {
     pub(super) breaker_open: bool,
     /// From this overload level on: 1 to 3; 0 is never.
     pub(super) overload_level: u8,
+    /// While the proxy drains: hedges only, since a retry may be what lets a request in flight end well.
+    pub(super) draining: bool,
 }
 
 impl Default for RawBackoff {
@@ -267,7 +269,7 @@ impl Default for RawBudget {
 
 impl Default for RawStopWhen {
     fn default() -> Self {
-        Self { breaker_open: true, overload_level: 1 }
+        Self { breaker_open: true, overload_level: 1, draining: true }
     }
 }
 

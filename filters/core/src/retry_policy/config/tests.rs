@@ -3,6 +3,7 @@ use crate::config::parse;
 use crate::matching::Sample;
 use crate::plane::{Facts, Overload};
 use crate::random::Fixed;
+use crate::retry_policy::attempts::Refusal;
 use crate::retry_policy::outcome::Outcome;
 use crate::units::Share;
 #[cfg(target_arch = "wasm32")]
@@ -195,6 +196,37 @@ fn only_what_the_policy_names_is_retried_and_refusals_of_the_mesh_never() {
 }
 
 #[test]
+fn hedges_stop_while_the_proxy_drains_and_retries_do_not() {
+    for (draining, facts, retry, hedge) in [
+        (true, Facts { draining: true, ..Facts::default() }, None, Some(Refusal::Draining)),
+        (false, Facts { draining: true, ..Facts::default() }, None, None),
+        (true, Facts::default(), None, None),
+        (
+            true,
+            Facts { overload: Overload::Elevated, ..Facts::default() },
+            Some(Refusal::Overload),
+            Some(Refusal::Overload),
+        ),
+    ] {
+        let stop = StopWhen { breaker_open: true, overload_level: 1, draining };
+        assert_eq!((stop.overload(facts), stop.hedge(facts)), (retry, hedge), "{draining} {facts:?}");
+    }
+}
+
+#[test]
+fn only_who_goes_by_the_facts_has_them_read() {
+    for (fields, expected) in [
+        (r#""max_attempts": 2"#, true),
+        (r#""stop_when": {"overload_level": 0}"#, false),
+        (r#""stop_when": {"overload_level": 0}, "hedge": {"after": "1s"}"#, true),
+        (r#""stop_when": {"overload_level": 0, "draining": false}, "hedge": {"after": "1s"}"#, false),
+    ] {
+        let config = read(&format!(r#"{{"policies": [{{"name": "a", {fields}}}]}}"#)).unwrap();
+        assert_eq!(config.reads_facts(), expected, "{fields}");
+    }
+}
+
+#[test]
 fn retries_stop_from_the_overload_level_on() {
     for (level, overload, stops) in [
         (2, Overload::None, false),
@@ -203,7 +235,7 @@ fn retries_stop_from_the_overload_level_on() {
         (2, Overload::Critical, true),
         (0, Overload::Critical, false),
     ] {
-        let stop = StopWhen { breaker_open: true, overload_level: level };
+        let stop = StopWhen { breaker_open: true, overload_level: level, draining: true };
         assert_eq!(
             stop.overload(Facts { overload, ..Facts::default() }).is_some(),
             stops,

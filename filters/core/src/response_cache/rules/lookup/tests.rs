@@ -53,6 +53,40 @@ fn rfc_9111_4_2_a_fresh_answer_is_served_and_a_stale_one_validated() {
 }
 
 #[test]
+fn rfc_9111_4_2_4_a_stale_answer_spares_the_upstream_where_nobody_forbids_it() {
+    let hour = Duration::from_secs(3_600);
+    let lasting =
+        Stored { terms: StaleTerms { on_connection_error: hour, ..StaleTerms::default() }, ..fresh_for(10) };
+    let forbidden = Stored { terms: StaleTerms { is_forbidden: true, ..lasting.terms }, ..lasting.clone() };
+    let short = fresh_for(10);
+    for (asked, stored, millis, expected) in [
+        (None, &lasting, 10_000, true),
+        (None, &lasting, 3_610_000, true),
+        (None, &lasting, 3_610_001, false),
+        (None, &forbidden, 10_000, false),
+        (None, &short, 10_001, false),
+        (Some("no-cache"), &lasting, 10_000, false),
+        (Some("max-age=0"), &lasting, 10_000, false),
+        (Some("min-fresh=1"), &lasting, 10_000, false),
+        // A fresh answer that the client does not take is not a stale one.
+        (Some("max-age=0"), &lasting, 9_000, false),
+    ] {
+        let lines: Vec<_> = asked.iter().map(|value| ("cache-control", *value)).collect();
+        let (request, candidate) = (request("GET", &lines), candidate(stored, LINES));
+        let now = at_millis(millis);
+        let Lookup::Fetch(fetch) = lookup(&request, Some(candidate), false, &Policy::default(), now) else {
+            panic!("{asked:?} at {millis} must be sent on")
+        };
+        let spared = spared(&request, &candidate, &fetch, now);
+        assert_eq!(
+            spared.as_ref().map(|serve| serve.served),
+            expected.then_some(Served::Overloaded),
+            "{asked:?} {millis}"
+        );
+    }
+}
+
+#[test]
 fn rfc_9111_5_1_age_and_what_is_left_are_told() {
     let stored = Stored { initial_age: Duration::from_millis(2_600), ..fresh_for(10) };
     let found =

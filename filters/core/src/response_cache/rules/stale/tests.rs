@@ -65,7 +65,7 @@ fn stored(is_forbidden: bool) -> Stored {
 
 #[test]
 fn rfc_5861_4_errors_are_bridged_within_the_window_to_the_millisecond() {
-    use Failure::{Connection, Status};
+    use Failure::{Connection, NotAsked, Status};
     for (millis, failure, expected) in [
         (0, Status(503), true),
         (5_000, Status(500), true),
@@ -77,6 +77,8 @@ fn rfc_5861_4_errors_are_bridged_within_the_window_to_the_millisecond() {
         (9_001, Connection, true),
         (13_000, Connection, true),
         (13_001, Connection, false),
+        (13_000, NotAsked, true),
+        (13_001, NotAsked, false),
         // What is no such error is an answer.
         (5_000, Status(501), false),
         (5_000, Status(404), false),
