@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 WASM_CRATES := $(patsubst filters/%/Cargo.toml,-p ballast-%,$(wildcard filters/*/Cargo.toml)) \
 	$(patsubst tests/plugins/%/Cargo.toml,-p ballast-%,$(wildcard tests/plugins/*/Cargo.toml))
 
-.PHONY: help setup wasm images push run test test-native test-wasm32 test-contract e2e check bench bench-overload scenario bench-cache profile clean
+.PHONY: help setup wasm images push run test test-native test-wasm32 test-contract e2e check bench bench-overload scenario bench-cache simulate-fleet profile clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -75,6 +75,9 @@ scenario: wasm ## one incident, the filters each by itself and together: what ea
 
 bench-cache: $(if $(ENVOY),wasm) ## hit ratio of each eviction policy beside a perfect LRU's, over the pure core; ENVOY=1 also in a real Envoy
 	cargo run --release -p ballast-bench --bin bench-cache -- $(if $(ENVOY),--envoy)
+
+simulate-fleet: ## how exact a limit for a fleet is and what it costs, in virtual time
+	cargo run --release -p ballast-bench --bin simulate-fleet
 
 profile: wasm ## instructions and host calls of each module, by callback and function
 	cargo run --release -p ballast-bench --bin profile

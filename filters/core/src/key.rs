@@ -22,4 +22,4 @@ mod part;
 
 pub use address::{ClientAddress, source_address};
 pub use memo::Memo;
-pub use part::{KeySpec, MissingPart, OnMissingKey};
+pub use part::{KeySpec, LONGEST_TOLD, MissingPart, OnMissingKey};

@@ -14,8 +14,9 @@
 //! other and takes everything back if one refuses. [`Charges::settle`] ends a request: refunds, and permits that
 //! are released; [`Charges::rejoin`] adds permits again after a stall. [`token_lease`] lets a worker take tokens
 //! in advance while a bucket is far from empty, so that most requests need no shared write; [`give_back`] returns
-//! them on a tick. [`elastic`] tightens limits under overload. [`config`] is what operators write, [`headers`] what clients
-//! are told, [`status`] what people look at, [`operator`] what they order, and [`snapshot`] what outlives the process.
+//! them on a tick. [`elastic`] tightens limits under overload. [`global`] is about limits that a service counts for many proxies. [`config`] is what operators
+//! write, [`headers`] what clients are told, [`status`] what people look at, [`operator`] what they order, and
+//! [`snapshot`] what outlives the process.
 //!
 //! # Limits
 //!
@@ -29,6 +30,7 @@ mod algorithm;
 pub mod config;
 pub mod elastic;
 pub mod fixed_window;
+pub mod global;
 pub mod headers;
 mod key;
 pub mod operator;

@@ -20,6 +20,14 @@ impl Pending {
         Self((!charges.is_empty()).then(|| Rc::new(RefCell::new(charges))))
     }
 
+    /// Adds what else the request has been charged.
+    pub(crate) fn add(&mut self, more: Charges) {
+        match &self.0 {
+            Some(charges) => charges.borrow_mut().add(more),
+            None => *self = Self::new(more),
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.as_ref().is_none_or(|charges| charges.borrow().is_empty())
     }

@@ -7,14 +7,19 @@
 //! released, and what does not count is refunded. What could not be settled is tried again on the next tick. A worker
 //! that was declared dead while it was only stalled adds the permits of its requests again when it is back.
 //!
+//! Limits that a service counts for all proxies are in `service` and `leasing`; nothing of them is on the way of a
+//! request that has none.
+//!
 //! # Limits
 //!
 //! Answers that a filter further in sends directly, past the response callbacks, carry no `RateLimit` headers.
 
 mod in_flight;
+mod leasing;
 mod metrics;
 mod operate;
 mod refusal;
+mod service;
 mod snapshots;
 
 use ballast_core::config::{Mode, OnError};
@@ -23,6 +28,7 @@ use ballast_core::matching::Needs;
 use ballast_core::orders::Refusal;
 use ballast_core::plane::Overload;
 use ballast_core::rate_limit::config::{Asking, Config, Denied, HeaderStyle};
+use ballast_core::rate_limit::global::Source;
 use ballast_core::rate_limit::headers::Teller;
 use ballast_core::rate_limit::operator::ORDERS;
 use ballast_core::rate_limit::token_lease::Leases;
@@ -32,12 +38,16 @@ use ballast_core::rate_limit::{
 };
 use ballast_core::status::Draft;
 use ballast_core::time::MonoTime;
+use ballast_core::vms::Member;
 use ballast_host::{
-    Busiest, Cx, Filter, Flow, Host, HostRandom, LogLevel, Map, Ordered, ReadPlan, RequestView, StartError,
+    Busiest, CallAnswer, CallToken, Cx, Filter, Flow, Host, HostRandom, LogLevel, Map, Next, Ordered,
+    ReadPlan, RequestView, StartError,
 };
 use in_flight::{InFlight, Pending};
+use leasing::Leasing;
 use metrics::LimitMetrics;
 use operate::note_clients;
+use service::Progress;
 
 /// One configuration of the filter in one VM.
 #[derive(Debug)]
@@ -58,6 +68,8 @@ pub struct RateLimit {
     busiest: Busiest,
     /// What is looked at for events, for each limit: evictions and errors.
     bursts: Vec<[Burst; 2]>,
+    /// What belongs to limits that a service counts.
+    leasing: Leasing,
 }
 
 /// What is remembered about one request.
@@ -69,6 +81,10 @@ pub struct Stream {
     charges: Pending,
     /// The answer's status.
     status: Option<u16>,
+    /// How far it has come with limits that a service counts.
+    progress: Option<Box<Progress>>,
+    /// Who decided those, if clients are to be told.
+    sources: Vec<(u16, Source)>,
 }
 
 impl Filter for RateLimit {
@@ -102,6 +118,7 @@ impl Filter for RateLimit {
             in_flight: InFlight::default(),
             busiest: Busiest::of(config.limits.iter().map(|limit| limit.name.as_str())),
             bursts: vec![[Burst::default(); 2]; config.limits.len()],
+            leasing: Leasing::new(&config),
             config,
         })
     }
@@ -113,6 +130,10 @@ impl Filter for RateLimit {
         let Some(secret) = cx.secret() else { return self.broken(cx) };
         let request = RequestView::new(cx.host, &self.plan);
         match self.config.ask(&request, &secret, &mut HostRandom(cx.host), &mut self.asking) {
+            Ok(()) if !self.asking.remote().is_empty() => {
+                note_clients(&self.config, &self.asking, &request, &mut self.busiest);
+                self.decide_with_service(stream, cx)
+            }
             Ok(()) if self.asking.asks().is_empty() => Flow::Continue,
             Ok(()) => {
                 note_clients(&self.config, &self.asking, &request, &mut self.busiest);
@@ -140,10 +161,16 @@ impl Filter for RateLimit {
                 put(name, &value);
             }
         }
+        if !stream.sources.is_empty() {
+            self.tell_sources(stream, cx);
+        }
         Flow::Continue
     }
 
     fn on_destroy<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) {
+        if stream.progress.is_some() {
+            self.leasing.forget(cx.stream_number());
+        }
         let charges = stream.charges.take();
         if !charges.is_empty() {
             let settle = self.config.settle(charges, stream.status, &mut self.leases, cx.host.now());
@@ -155,6 +182,9 @@ impl Filter for RateLimit {
         let now = cx.host.now();
         self.follow(cx.facts().overload, now, cx);
         self.give_back(cx, now);
+        self.empty_purse(now, cx);
+        // Usually a message to itself was faster.
+        self.ask_for_blocks(cx);
         for charges in core::mem::take(&mut self.unsettled) {
             // Whatever is in here was to be taken back: no status makes it count.
             let again = charges.settle(|_| false, &mut self.leases, now);
@@ -193,6 +223,33 @@ impl Filter for RateLimit {
 
     fn on_end<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
         self.give_back(cx, cx.host.now());
+        self.empty_purse(cx.host.now(), cx);
+    }
+
+    fn on_call<H: Host>(
+        &mut self,
+        stream: &mut Stream,
+        cx: &mut Cx<'_, H>,
+        call: CallToken,
+        answer: CallAnswer,
+    ) -> Next {
+        self.answered(stream, cx, call, &answer)
+    }
+
+    fn on_background_call<H: Host>(&mut self, cx: &mut Cx<'_, H>, call: CallToken, answer: CallAnswer) {
+        self.block_answered(call, &answer, cx);
+    }
+
+    fn on_nudge<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
+        self.nudged(cx);
+    }
+
+    fn on_wake<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, _: u32) -> Next {
+        self.go_on(stream, cx)
+    }
+
+    fn on_timer<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, _: u32) -> Next {
+        self.go_on(stream, cx)
     }
 }
 
@@ -208,25 +265,7 @@ impl RateLimit {
             }
             return Flow::Continue;
         }
-        let me = if self.holds_permits { cx.member() } else { None };
-        let view = cx.view().clone();
-        let situation = Situation {
-            now,
-            me,
-            workers: view.members().count().try_into().unwrap_or(u64::MAX),
-            view,
-            allow_on_error: self.config.on_error == OnError::Allow,
-            name_all: true,
-        };
-        let admit =
-            Admit::new(self.asking.asks().iter().copied(), situation, core::mem::take(&mut self.leases));
-        let Admitted { decision, charges, leases } =
-            cx.run(&mut Named::new(admit, |limit| self.config.name_of(limit)));
-        self.leases = leases;
-        stream.charges = Pending::new(charges);
-        if let Some(me) = me {
-            self.in_flight.add(me, &stream.charges);
-        }
+        let decision = self.admit(stream, now, cx);
         for verdict in &decision.verdicts {
             self.count(verdict.ask.limit, |metrics| metrics.decided(cx.host, verdict));
             if matches!(verdict.said, Said::Refuse { .. }) {
@@ -248,6 +287,35 @@ impl RateLimit {
                 metrics.left(cx.host, share);
             }
         });
+    }
+
+    /// Asks the process's own limits.
+    fn admit<H: Host>(&mut self, stream: &mut Stream, now: MonoTime, cx: &mut Cx<'_, H>) -> Decision {
+        let me = if self.holds_permits { cx.member() } else { None };
+        let situation = self.situation(me, now, cx);
+        let leases = core::mem::take(&mut self.leases);
+        let admit = Admit::new(self.asking.asks().iter().copied(), situation, leases);
+        let (decision, charges) = self.converse(admit, cx);
+        stream.charges = Pending::new(charges);
+        if let Some(me) = me {
+            self.in_flight.add(me, &stream.charges);
+        }
+        decision
+    }
+
+    fn situation<H: Host>(&self, me: Option<Member>, now: MonoTime, cx: &Cx<'_, H>) -> Situation {
+        let view = cx.view().clone();
+        let workers = view.members().count().try_into().unwrap_or(u64::MAX);
+        let allow_on_error = self.config.on_error == OnError::Allow;
+        Situation { now, me, workers, view, allow_on_error, name_all: true }
+    }
+
+    /// Runs an admission to which this worker's leases were lent.
+    fn converse<H: Host>(&mut self, admit: Admit, cx: &mut Cx<'_, H>) -> (Decision, Charges) {
+        let mut named = Named::new(admit, |limit| self.config.name_of(limit));
+        let Admitted { decision, charges, leases } = cx.run(&mut named);
+        self.leases = leases;
+        (decision, charges)
     }
 
     fn count(&self, limit: u16, add: impl FnOnce(&LimitMetrics)) {
@@ -286,5 +354,5 @@ impl RateLimit {
 
 ballast_host::export_filter!(
     RateLimit,
-    callbacks: "proxy_on_request_headers,proxy_on_response_headers"
+    callbacks: "proxy_on_request_headers,proxy_on_response_headers,proxy_on_grpc_receive,proxy_on_grpc_close"
 );

@@ -1,6 +1,7 @@
 //! What is counted for each limit.
 
 use ballast_core::rate_limit::config::Limit;
+use ballast_core::rate_limit::global::Source;
 use ballast_core::rate_limit::status::Counted;
 use ballast_core::rate_limit::{Said, Verdict};
 use ballast_core::units::Share;
@@ -18,17 +19,52 @@ pub(crate) struct LimitMetrics {
     /// Requests that it could not decide.
     pub(crate) errors: Counter,
     /// Clients that had to be forgotten although they had used something up.
-    evictions: Counter,
+    pub(crate) evictions: Counter,
     /// Entries in its table. A client that equals a new one counts until its set is next written.
     pub(crate) keys: Gauge,
     /// What overload leaves of an elastic limit, in percent.
     left_percent: Option<Gauge>,
+    /// Of a limit that a service counts.
+    pub(crate) remote: Option<RemoteMetrics>,
+}
+
+/// The metrics of a limit that a service counts.
+#[derive(Debug)]
+pub(crate) struct RemoteMetrics {
+    /// Calls to the service.
+    pub(crate) calls: Counter,
+    /// Calls that failed, came too late or were answered with nothing that decides.
+    pub(crate) failures: Counter,
+    /// Decisions by who made them.
+    decided_by: [Counter; Source::ALL.len()],
+}
+
+impl RemoteMetrics {
+    fn define<H: Host>(limit: &str, cx: &Cx<'_, H>) -> Result<Self, StartError> {
+        let labels = [("rule", limit)];
+        let by = |source: Source| cx.counter("decided", &[("rule", limit), ("source", source.as_str())]);
+        let [service, lease, local, error] = Source::ALL.map(by);
+        Ok(Self {
+            calls: cx.counter("service_calls", &labels)?,
+            failures: cx.counter("service_failures", &labels)?,
+            decided_by: [service?, lease?, local?, error?],
+        })
+    }
+
+    pub(crate) fn decided(&self, host: &impl Host, source: Source) {
+        let place = Source::ALL.iter().position(|other| *other == source);
+        if let Some(counter) = place.and_then(|place| self.decided_by.get(place)) {
+            counter.add(host, 1);
+        }
+    }
 }
 
 impl LimitMetrics {
     pub(crate) fn define<H: Host>(limit: &Limit, cx: &Cx<'_, H>) -> Result<Self, StartError> {
-        let labels = [("rule", limit.name.as_str())];
+        let name = limit.name.as_str();
+        let labels = [("rule", name)];
         let left_percent = limit.elastic.map(|_| cx.gauge("left_percent", &labels)).transpose()?;
+        let remote = limit.global.is_some();
         Ok(Self {
             left_percent,
             allowed: cx.counter("allowed", &labels)?,
@@ -37,6 +73,7 @@ impl LimitMetrics {
             errors: cx.counter("errors", &labels)?,
             evictions: cx.counter("evictions", &labels)?,
             keys: cx.gauge("keys", &labels)?,
+            remote: if remote { Some(RemoteMetrics::define(name, cx)?) } else { None },
         })
     }
 

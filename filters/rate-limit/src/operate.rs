@@ -72,7 +72,7 @@ impl RateLimit {
 
 /// Counts the clients of a request among the busiest.
 pub(crate) fn note_clients(config: &Config, asking: &Asking, request: &impl Request, busiest: &mut Busiest) {
-    for ask in asking.asks() {
+    for ask in asking.asks().iter().chain(asking.remote()) {
         let name = || config.show_keys.then(|| config.shown(ask.limit, request));
         busiest.count(ask.limit.into(), ask.client, name);
     }

@@ -24,8 +24,8 @@ impl RateLimit {
         let mut looked_at = 0;
         for (number, limit) in (0_u16..).zip(&self.config.limits).skip(first.into()) {
             part.limits.push(OfLimit { name: limit.name.to_string(), clients: Vec::new() });
-            let counts_in_flight = matches!(limit.algorithm, Algorithm::Concurrency { .. });
-            while !counts_in_flight && set < limit.table.sets() {
+            let is_empty = matches!(limit.algorithm, Algorithm::Concurrency { .. } | Algorithm::Elsewhere);
+            while !is_empty && set < limit.table.sets() {
                 if looked_at >= SETS_AT_ONCE || is_full(&part) {
                     return snapshot::exported(&part, Some(Cursor { limit: number, set }));
                 }

@@ -20,9 +20,12 @@
 
 pub mod cache;
 mod cpu;
+pub mod fleet;
+mod leased;
 pub mod overload;
 pub mod proxied;
 mod variants;
 
 pub use cpu::{Sampled, cpu_nanos, median, resident_bytes};
+pub use leased::leased;
 pub use variants::{Budget, HELD, Variant, bootstrap, caches, limit_by_header, variants, yardsticks};

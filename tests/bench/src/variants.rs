@@ -85,6 +85,31 @@ pub fn limit_by_header(clients: u64) -> String {
     bootstrap(&rate_limit::by_header(clients))
 }
 
+/// A limit for each client, here.
+pub(crate) fn local_limit() -> String {
+    bootstrap(&rate_limit::one("none"))
+}
+
+/// The same, leased from the service on port 8081 in blocks of this size.
+pub(crate) fn leased_limit(size: u32) -> String {
+    bootstrap(&rate_limit::leased(size)) + SERVICE_CLUSTER
+}
+
+/// The cluster of the rate limit service.
+const SERVICE_CLUSTER: &str = r#"    - name: ratelimit
+      type: STATIC
+      connect_timeout: 1s
+      typed_extension_protocol_options:
+        envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+          "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+          explicit_http_config: { http2_protocol_options: {} }
+      load_assignment:
+        cluster_name: ratelimit
+        endpoints:
+          - lb_endpoints:
+              - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 8081 } } }
+"#;
+
 /// A request for this path is on its way for as long as the upstream takes.
 pub const HELD: &str = "/held";
 

@@ -1,4 +1,4 @@
-//! Brings what the other targets need: Wasm targets, Envoy, the Wasm test runner.
+//! Brings what the other targets need: Wasm targets, Envoy, the Wasm test runner, Redis.
 //!
 //! On a fresh machine that has Rust, make, and either Docker or Python 3, `make setup` is enough to run and to test
 //! everything. What is there is not touched, so it costs next to nothing when there is nothing to do; each thing that is
@@ -18,6 +18,7 @@ pub mod debian;
 mod envoy;
 mod error;
 mod paths;
+mod redis;
 pub mod stages;
 mod versions;
 mod wasm_targets;
@@ -51,6 +52,9 @@ pub fn prepare() -> Result<(), Vec<Error>> {
         if let Err(error) = outcome {
             say("without the tests on wasm32", &error.to_string());
         }
+    }
+    if let Err(error) = redis::ensure(&paths) {
+        say("without the tests of fleets", &error.to_string());
     }
     match envoy {
         Ok(ways) if errors.is_empty() => {

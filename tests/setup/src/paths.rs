@@ -14,6 +14,8 @@ pub struct Paths {
     pub envoy_image_file: PathBuf,
     /// Node.js, which runs the tests of wasm32-unknown-unknown.
     pub node: PathBuf,
+    /// Redis: an executable.
+    pub redis: PathBuf,
     /// Wasm-bindgen's test runner in the version that Cargo.lock asks for.
     pub wasm_bindgen_test_runner: PathBuf,
     /// The root of the workspace.
@@ -35,6 +37,7 @@ impl Paths {
             envoy_binary: setup.join("envoy/bin/envoy"),
             envoy_image_file: setup.join("envoy/image"),
             node: setup.join("bin/node"),
+            redis: setup.join("bin/redis-server"),
             wasm_bindgen_test_runner: setup.join("bin/wasm-bindgen-test-runner"),
             workspace: workspace.to_path_buf(),
             setup,

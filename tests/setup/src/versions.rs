@@ -42,6 +42,9 @@ pub(crate) const NODE_WHEEL: Wheel = Wheel {
     ],
 };
 
+/// The oldest Redis that the tests run with: what scripts and expiry are used has been there since.
+pub(crate) const REDIS_OLDEST_MAJOR: u32 = 6;
+
 /// The Debian suite that ships the source of recent rustc releases, and a matching `wasi-libc`.
 pub(crate) const RUST_SOURCE_SUITE: &str = "trixie-backports";
 

@@ -7,6 +7,7 @@ use crate::matching::{HeaderName, Matcher, Needs, Property, Request, Text, host_
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -77,6 +78,9 @@ enum KeyPart {
 /// Marks the kind of a missing part.
 const MISSING: u8 = 0x80;
 
+/// The longest value of a part, in bytes, that [`KeySpec::describe`] tells as it is.
+pub const LONGEST_TOLD: usize = 128;
+
 /// What is written as an object, since it needs a value.
 const WITH_VALUE: [&str; 5] = ["header", "query", "cookie", "property", "constant"];
 
@@ -126,6 +130,17 @@ impl KeySpec {
             KeyPart::Header(name) => request.header(name.as_str()),
             KeyPart::PeerIdentity => known(request, &Property::PeerIdentity),
             _ => None,
+        }
+    }
+
+    /// Tells each part that the request has, by name and as text.
+    ///
+    /// What is no text, or longer than [`LONGEST_TOLD`], is told as its SHA-256: clients write it, and somebody keeps it.
+    pub fn describe(&self, request: &impl Request, mut tell: impl FnMut(String, String)) {
+        for Part(part) in &self.0 {
+            if let Some(value) = part.told(request) {
+                tell(part.label(), value);
+            }
         }
     }
 
@@ -195,6 +210,52 @@ impl KeyPart {
         }
         Some(())
     }
+}
+
+impl KeyPart {
+    /// How others know it.
+    fn label(&self) -> String {
+        let with = |kind: &str, name: &str| format!("{kind}.{name}");
+        match self {
+            Self::ClientAddress(_) => "client_address".to_owned(),
+            Self::Header(name) => with("header", name.as_str()),
+            Self::Query(Text(name)) => with("query", name),
+            Self::Cookie(Text(name)) => with("cookie", name),
+            Self::Path => "path".to_owned(),
+            Self::Method => "method".to_owned(),
+            Self::Host => "host".to_owned(),
+            Self::Route => "route".to_owned(),
+            Self::Cluster => "cluster".to_owned(),
+            Self::PeerIdentity => "peer_identity".to_owned(),
+            Self::Property(Property::Path(path)) => with("property", &path.join(".")),
+            Self::Property(_) => "property".to_owned(),
+            Self::Constant(_) => "constant".to_owned(),
+        }
+    }
+
+    /// Its value as text. `None`: the request lacks it.
+    fn told(&self, request: &impl Request) -> Option<String> {
+        if let Self::ClientAddress(config) = self {
+            let network = config.network(request)?;
+            let whole = network.prefix_len() == network.max_prefix_len();
+            return Some(if whole { network.addr().to_string() } else { network.to_string() });
+        }
+        let mut material = Vec::new();
+        self.append(request, &mut material)?;
+        // Behind the kind and the length.
+        let value = material.get(5..)?;
+        let text = core::str::from_utf8(value).ok().filter(|text| text.len() <= LONGEST_TOLD);
+        Some(text.map_or_else(|| digest(value), str::to_owned))
+    }
+}
+
+fn digest(value: &[u8]) -> String {
+    use core::fmt::Write;
+    Sha256::digest(value).iter().fold("sha256:".to_owned(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// A property that is not empty.

@@ -26,6 +26,8 @@ pub enum Algorithm {
         /// How many.
         most: u32,
     },
+    /// As a service does, whose numbers are not known here.
+    Elsewhere,
 }
 
 /// What one limit took for one request.
@@ -53,6 +55,9 @@ pub enum Trouble {
     /// This worker has no identity in the registry, and so cannot hold a permit.
     #[error("no identity")]
     NoIdentity,
+    /// The service that counts does not answer.
+    #[error("the rate limit service failed")]
+    Service,
 }
 
 /// A set's new bytes and what a charge came to.
@@ -93,6 +98,7 @@ impl Algorithm {
             Self::SlidingWindow(window) => window.limit().into(),
             Self::FixedWindow(window) => window.limit().into(),
             Self::Concurrency { most } => (*most).into(),
+            Self::Elsewhere => u64::MAX,
         }
     }
 
@@ -102,7 +108,7 @@ impl Algorithm {
             Self::TokenBucket(bucket) => Some(bucket.fills_in()),
             Self::SlidingWindow(window) => Some(window.window()),
             Self::FixedWindow(window) => Some(window.window()),
-            Self::Concurrency { .. } => None,
+            Self::Concurrency { .. } | Self::Elsewhere => None,
         }
     }
 
@@ -156,6 +162,7 @@ impl Algorithm {
                 });
                 in_set(set, client, now, Taken::Permit, |old| acquire(old, me, *most, view))
             }
+            Self::Elsewhere => return Err(Trouble::Service),
         })
     }
 
@@ -200,7 +207,7 @@ impl Algorithm {
             Self::TokenBucket(_) => without::<Line>(bytes, client),
             Self::SlidingWindow(_) => without::<Counts>(bytes, client),
             Self::FixedWindow(_) => without::<Opened>(bytes, client),
-            Self::Concurrency { .. } => None,
+            Self::Concurrency { .. } | Self::Elsewhere => None,
         }
     }
 

@@ -13,6 +13,7 @@
 
 mod asking;
 mod elastic;
+mod global;
 mod limit;
 mod raw;
 
@@ -20,6 +21,7 @@ pub use asking::Asking;
 pub use limit::{Asked, Cost, Limit, Plan};
 pub use raw::{HeaderStyle, RawConfig};
 
+use super::global::Counting;
 use super::token_lease::Leases;
 use super::{Charges, Settle};
 use crate::config::{ConfigError, Mode, Name, OnError, check_unique};
@@ -99,10 +101,14 @@ impl Config {
             let enforced = self.mode == Mode::Enforce && limit.is_enforced(random);
             match limit.ask(number, request, secret, enforced, asking) {
                 Asked::Nothing => {}
+                Asked::Ask(ask) if limit.global.is_some() => asking.push_remote(ask),
                 Asked::Ask(ask) => asking.push(ask),
                 Asked::Denied(missing) if enforced => return Err(Denied { limit: number, missing }),
                 Asked::Denied(_) => {}
             }
+        }
+        if !asking.remote().is_empty() {
+            asking.may_be_refused_elsewhere(|ask| self.is_leased(ask.limit));
         }
         Ok(())
     }
@@ -120,6 +126,11 @@ impl Config {
                 changed(number, share);
             }
         }
+    }
+
+    fn is_leased(&self, number: u16) -> bool {
+        let global = self.limit(number).and_then(|limit| limit.global.as_ref());
+        global.is_some_and(|global| matches!(global.counting, Counting::Leased(_)))
     }
 
     /// A limit by number.

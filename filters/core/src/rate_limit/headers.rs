@@ -188,7 +188,9 @@ pub fn problem<'a>(status: u16, decision: &Decision, name_of: impl Fn(u16) -> &'
 }
 
 const fn is_told(verdict: &Verdict) -> bool {
-    verdict.ask.enforced && !matches!(verdict.said, Said::NotAsked | Said::Trouble(_))
+    verdict.ask.enforced
+        && !matches!(verdict.said, Said::NotAsked | Said::Trouble(_))
+        && !matches!(verdict.ask.algorithm, Algorithm::Elsewhere)
 }
 
 fn x_rate_limit(verdict: &Verdict) -> [(&'static str, String); 3] {

@@ -66,6 +66,10 @@ impl Reset {
             let reason = "it counts what is in flight, which ends by itself";
             return Err(format!("invalid arguments: {}: {reason}", limit.name));
         }
+        if matches!(limit.algorithm, Algorithm::Elsewhere) {
+            let reason = "a service counts it, which is the one to reset";
+            return Err(format!("invalid arguments: {}: {reason}", limit.name));
+        }
         let invalid = |reason: String| format!("invalid arguments: {reason}");
         match orders::arguments(arguments)? {
             Arguments { key: None, id: None, from } => Ok(Self::All { from: from.unwrap_or(0) }),

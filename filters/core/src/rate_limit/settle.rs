@@ -50,6 +50,11 @@ impl Charges {
         self.0.is_empty()
     }
 
+    /// Adds those of another conversation for the same request.
+    pub fn add(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
     /// The limits that wait for the end of the request.
     pub fn limits(&self) -> impl Iterator<Item = u16> {
         self.0.iter().map(|charge| charge.client.limit)

@@ -115,7 +115,7 @@ pub fn take(part: &mut OfLimit, algorithm: Algorithm, set: Option<&[u8]>, now: M
         Algorithm::FixedWindow(_) => {
             live::<Opened>(set, now, |client, opened| add(client, opened.level(now)))
         }
-        Algorithm::Concurrency { .. } => {}
+        Algorithm::Concurrency { .. } | Algorithm::Elsewhere => {}
     }
 }
 

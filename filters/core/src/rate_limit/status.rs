@@ -65,6 +65,7 @@ impl<'a> Status<'a> {
                 Algorithm::SlidingWindow(_) => "sliding_window",
                 Algorithm::FixedWindow(_) => "fixed_window",
                 Algorithm::Concurrency { .. } => "concurrency",
+                Algorithm::Elsewhere => "global",
             },
             limit: limit.algorithm.most(),
             window_ms: window.map(|window| u64::try_from(window.as_millis()).unwrap_or(u64::MAX)),

@@ -8,7 +8,8 @@
 
 use anyhow::Result;
 use ballast_bench::{
-    Budget, HELD, Sampled, Variant, caches, cpu_nanos, limit_by_header, resident_bytes, variants, yardsticks,
+    Budget, HELD, Sampled, Variant, caches, cpu_nanos, leased, limit_by_header, resident_bytes, variants,
+    yardsticks,
 };
 use ballast_harness::{Envoy, Load, Request};
 use ballast_upstream::{Answer, Upstream};
@@ -33,6 +34,8 @@ struct Arguments {
 }
 
 const CONNECTIONS: usize = 16;
+/// How many times the local limit's CPU per request a leased one may take.
+const LEASED_BUDGET: f64 = 1.2;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -51,6 +54,9 @@ async fn main() -> Result<()> {
     }
     if wanted("rate-limit") && arguments.clients > 0 {
         clients(&arguments).await?;
+    }
+    if wanted("rate-limit") && leased(arguments.rounds, arguments.requests).await? > LEASED_BUDGET {
+        over.push("a leased limit");
     }
     if wanted("response-cache") && !hits(&arguments).await? {
         over.push("a hit of the response cache");

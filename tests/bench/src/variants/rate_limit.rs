@@ -3,9 +3,6 @@
 use super::{Budget, Variant, filter};
 
 pub(super) fn variants() -> Vec<Variant> {
-    let one = |headers: &str| {
-        rate_limit(headers, r#"{"name": "per-client", "key": ["client_address"], "rate": "100000/s"}"#)
-    };
     let three = r#"
         {"name": "per-client", "key": ["client_address"], "rate": "100000/s"},
         {"name": "per-path", "key": ["path"], "rate": "100000/s"},
@@ -20,6 +17,22 @@ pub(super) fn variants() -> Vec<Variant> {
         Variant::new("rate limit: three limits", None, rate_limit("none", three)),
         Variant::new("Envoy's local_ratelimit", None, LOCAL_RATE_LIMIT.to_owned()),
     ]
+}
+
+/// One limit for each client.
+pub(crate) fn one(headers: &str) -> String {
+    rate_limit(headers, r#"{"name": "per-client", "key": ["client_address"], "rate": "100000/s"}"#)
+}
+
+/// The same, leased in blocks of this size.
+pub(crate) fn leased(size: u32) -> String {
+    rate_limit(
+        "none",
+        &format!(
+            r#"{{"name": "per-client", "key": ["client_address"], "global": {{"cluster": "ratelimit", "timeout": "1s",
+                "mode": "leased", "lease": {{"size": {size}}}, "on_error": "deny"}}}}"#
+        ),
+    )
 }
 
 /// Whose limit is by the header `x-key`, for so many clients.

@@ -11,6 +11,7 @@ mod clocks;
 mod contention;
 mod damage;
 mod elastic;
+mod global;
 mod hot_paths;
 mod leases;
 mod memory;

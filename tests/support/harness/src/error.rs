@@ -10,6 +10,9 @@ pub enum StartError {
     /// There is no Envoy to start in this mode.
     #[error("no Envoy to start: {0}")]
     Unavailable(String),
+    /// A program that runs beside Envoy cannot be started.
+    #[error("{0}")]
+    Missing(String),
     /// The sample or configuration cannot be used as it is.
     #[error("cannot use {path}: {reason}", path = path.display())]
     Configuration {

@@ -19,6 +19,7 @@
 pub mod blocks;
 mod builder;
 mod client;
+mod companions;
 mod config;
 mod envoy;
 mod error;
@@ -26,16 +27,19 @@ mod launch;
 mod load;
 pub mod logline;
 pub mod paths;
+mod program;
 mod rundir;
 mod supervisor;
 mod wait;
 
 pub use builder::EnvoyBuilder;
 pub use client::{ClientError, Connection, Pending, Protocol, Request, Response};
+pub use companions::Companions;
 pub use config::{free_ports, missing_modules, with_ports};
 pub use envoy::Envoy;
 pub use error::StartError;
 pub use launch::{Ended, Launched, Mode, Spec};
 pub use load::{Amount, Load, Outcome, Report};
+pub use program::{Program, Redis, free_port, workspace_program};
 pub use rundir::RunDir;
 pub use wait::eventually;

@@ -32,6 +32,14 @@ pub fn envoy_image() -> Option<String> {
     (!image.is_empty()).then(|| image.to_owned())
 }
 
+/// Redis as `make setup` leaves it, or the one that `REDIS_BIN` names.
+#[must_use]
+pub fn redis_binary() -> Option<PathBuf> {
+    let path = std::env::var_os("REDIS_BIN")
+        .map_or_else(|| root().join("target/setup/bin/redis-server"), PathBuf::from);
+    path.is_file().then_some(path)
+}
+
 /// Where the logs of failed tests are kept.
 #[must_use]
 pub fn failed_logs() -> PathBuf {

@@ -5,9 +5,29 @@
 //! gone when its fixture is dropped late, this one is not.
 
 use std::future::Future;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
 use std::sync::{OnceLock, mpsc};
 
+use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 use tokio::runtime::{Builder, Handle, Runtime};
+
+/// Starts a child that dies with this process.
+pub(crate) async fn spawn(mut command: Command) -> io::Result<Child> {
+    // Ctrl-C in a terminal reaches whole groups: whether and how the child ends is for its owner to say.
+    command.process_group(0);
+    let parent = getpid();
+    // SAFETY: runs in the child between fork and exec and does nothing but system calls, which are safe there.
+    unsafe {
+        command.pre_exec(move || {
+            set_parent_process_death_signal(Some(Signal::KILL))?;
+            // The parent may have died before it was asked about.
+            if getppid() == Some(parent) { Ok(()) } else { Err(io::Error::other("the parent is gone")) }
+        });
+    }
+    run(async move { command.spawn() }).await
+}
 
 /// Runs a future on the supervisor.
 pub(crate) async fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {

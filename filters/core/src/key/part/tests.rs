@@ -144,3 +144,31 @@ fn an_error_says_which_part_and_how_to_write_it() {
         assert!(error.starts_with(expected), "{error}");
     }
 }
+
+#[test]
+fn others_are_told_each_part_that_is_there_as_text() {
+    let request = Sample::get("/a?q=1%202")
+        .with("x-key", "k")
+        .with("long", &"x".repeat(LONGEST_TOLD + 1))
+        .with("cookie", "s=t")
+        .knows(Property::SourceAddress, "192.0.2.7:40000");
+    let key = r#"["client_address", {"client_address": {"ipv4_prefix": 24}}, {"header": "x-key"}, {"query": "q"},
+        {"cookie": "s"}, "path", "method", {"header": "absent"}, {"constant": "c"}, {"header": "long"}]"#;
+    let mut told = Vec::new();
+    spec(key).describe(&request, |name, value| told.push(format!("{name}={value}")));
+    assert_eq!(
+        told,
+        [
+            "client_address=192.0.2.7",
+            "client_address=192.0.2.0/24",
+            "header.x-key=k",
+            "query.q=1 2",
+            "cookie.s=t",
+            "path=/a",
+            "method=GET",
+            "constant=c",
+            // SHA-256 of 129 times "x".
+            "header.long=sha256:0ec9eb33e74510bcdd1f2ea55206e82f21649c5c2becbf2b433eb475b34c01bd",
+        ]
+    );
+}

@@ -2,11 +2,14 @@
 
 use super::super::elastic::Elastic;
 use super::super::fixed_window::FixedWindow;
+use super::super::global::Global;
+use super::super::global::wire::Entry;
 use super::super::sliding_window::SlidingWindow;
 use super::super::token_bucket::TokenBucket;
 use super::super::{Algorithm, Ask};
 use super::asking::Asking;
 use super::elastic::elastic;
+use super::global::check_alone;
 use super::raw::{RawAlgorithm, RawCost, RawLimit, RawPlan};
 use crate::config::{ConfigError, Mode, Name};
 use crate::http::StatusSet;
@@ -35,6 +38,8 @@ pub struct Limit {
     pub elastic: Option<Elastic>,
     /// The numbers as they are configured.
     whole: Algorithm,
+    /// Who counts it in place of this process.
+    pub global: Option<Global>,
     /// Which answers count; `None`: all.
     pub charge_when: Option<StatusSet>,
     matcher: Matcher,
@@ -182,6 +187,13 @@ impl Limit {
         Asked::Ask(Ask { limit: number, set, client, algorithm, cost, enforced, refundable })
     }
 
+    /// What the service is told that counts it: the limit's name, and each part of the key that the request has.
+    pub fn descriptor(&self, request: &impl Request) -> Vec<Entry> {
+        let mut entries = vec![Entry { key: "limit".to_owned(), value: self.name.to_string() }];
+        self.key.describe(request, |key, value| entries.push(Entry { key, value }));
+        entries
+    }
+
     /// Who the request counts for. `material` is overwritten, and complete even where a part of the key is missing.
     fn client(
         &self,
@@ -228,7 +240,11 @@ impl Limit {
     pub(super) fn new(number: u16, raw: RawLimit) -> Result<Self, ConfigError> {
         let path = format!("limits[{number}]");
         let numbers = Numbers { rate: raw.rate, burst: raw.burst, max_concurrent: raw.max_concurrent };
-        let algorithm = numbers.algorithm(raw.algorithm, &path)?;
+        let algorithm = match &raw.global {
+            Some(_) => check_alone(&raw, &path).map(|()| Algorithm::Elsewhere)?,
+            None => numbers.algorithm(raw.algorithm, &path)?,
+        };
+        let global = raw.global.map(|global| global.check(&path)).transpose()?;
         if !(1..=MOST_KEYS).contains(&raw.max_keys) {
             return Err(at(&path, "max_keys", format!("`{}` is not 1 to {MOST_KEYS}", raw.max_keys)));
         }
@@ -267,6 +283,8 @@ impl Limit {
                 let reason = "not with algorithm `concurrency`: a request holds one permit".to_owned();
                 return Err(at(&path, "cost", reason));
             }
+            // What a service is told has 32 bits.
+            Some(cost) if global.is_some() => Some(Cost::new(cost, least.min(u32::MAX.into()), &path)?),
             Some(cost) => Some(Cost::new(cost, least, &path)?),
             None => None,
         };
@@ -276,6 +294,7 @@ impl Limit {
             algorithm,
             whole: algorithm,
             elastic: raw.elastic.map(|raw| elastic(raw, &path)).transpose()?,
+            global,
             charge_when,
             matcher: raw.matcher,
             key: raw.key,

@@ -1,5 +1,6 @@
 //! The configuration as it is written. The comments are what the schema says.
 
+use super::global::RawGlobal;
 use crate::config::{Mode, Name, OnError};
 use crate::http::StatusSet;
 use crate::key::{KeySpec, OnMissingKey};
@@ -94,6 +95,9 @@ pub(super) struct RawLimit {
     pub(super) burst: Option<u64>,
     /// How many at the same time. Only with `concurrency`.
     pub(super) max_concurrent: Option<u32>,
+    /// Has a service count it for all proxies, in place of this process. Not with rate, burst, max_concurrent,
+    /// algorithm, tiers and charge_when.
+    pub(super) global: Option<RawGlobal>,
     /// Other numbers for some.
     pub(super) tiers: Option<RawTiers>,
     /// What a request costs. Default: 1. Not with `concurrency`.

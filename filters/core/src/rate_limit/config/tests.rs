@@ -2,7 +2,9 @@ use super::*;
 use crate::config::parse;
 use crate::matching::{Property, Sample};
 use crate::random::Fixed;
+use crate::rate_limit::global::{Counting, Lease, Otherwise};
 use crate::rate_limit::{Algorithm, Ask, Charge};
+use core::time::Duration;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -288,4 +290,84 @@ fn the_schema_names_every_field() {
     {
         assert!(schema.contains(&format!("\"{field}\"")), "{field}");
     }
+}
+
+#[test]
+fn a_limit_that_a_service_counts_needs_no_numbers() {
+    let config = limit(
+        r#""key": ["client_address"], "global": {"cluster": "ratelimit", "mode": "leased", "timeout": "30ms",
+            "lease": {"size": 20, "max_age": "2s"}, "local": {"rate": "20/s", "burst": 5}}"#,
+    )
+    .unwrap();
+    let global = config.limits[0].global.clone().unwrap();
+    assert_eq!((global.cluster.as_str(), global.domain.as_str()), ("ratelimit", "ballast"));
+    assert_eq!(global.timeout, Duration::from_millis(30));
+    assert_eq!(global.counting, Counting::Leased(Lease { size: 20, max_age: Duration::from_secs(2) }));
+    let Otherwise::Local(local) = global.otherwise else { panic!("must be local") };
+    assert_eq!(local.most(), 5);
+    let exact = limit(r#""global": {"cluster": "r", "on_error": "deny"}"#).unwrap();
+    let global = exact.limits[0].global.as_ref().unwrap();
+    assert_eq!((global.counting, &global.otherwise), (Counting::Exact, &Otherwise::Deny));
+}
+
+#[test]
+fn wrong_global_limits_are_refused_by_path_value_and_what_is_allowed() {
+    let long = "c".repeat(124);
+    for (global, expected) in [
+        (r#""cluster": """#, "cluster: `` is not 1 to 123 bytes long"),
+        (&format!(r#""cluster": "{long}""#), "cluster: `ccc"),
+        (r#""domain": "d""#, "global: missing field `cluster`"),
+        (r#""cluster": "r", "domain": """#, "domain: `` is not 1 to 255 bytes long"),
+        (r#""cluster": "r", "timeout": "0ms""#, "timeout: `0s` is not 1ms to 10s in whole milliseconds"),
+        (r#""cluster": "r", "timeout": "1500us""#, "timeout: `1500us` is not 1ms to 10s"),
+        (r#""cluster": "r", "timeout": "11s""#, "timeout: `11s` is not 1ms to 10s"),
+        (r#""cluster": "r", "lease": {"size": 5}"#, "lease: needs mode `leased`"),
+        (r#""cluster": "r", "mode": "leased", "lease": {"size": 0}"#, "lease.size: `0` is not 1 to 1000000"),
+        (r#""cluster": "r", "mode": "leased", "lease": {"max_age": "1ms"}"#, "lease.max_age: `1ms` is not"),
+        (r#""cluster": "r""#, "local: missing: on_error `local` needs it"),
+        (r#""cluster": "r", "on_error": "allow", "local": {"rate": "1/s"}"#, "local: needs on_error `local`"),
+        (r#""cluster": "r", "local": {"rate": "1/s", "burst": 0}"#, "local.burst: `0` at `1/s` is not"),
+    ] {
+        let error = limit(&format!(r#""global": {{{global}}}"#)).unwrap_err();
+        assert!(error.starts_with("limits[0].global") && error.contains(expected), "{global}: {error}");
+    }
+}
+
+#[test]
+fn what_a_service_counts_has_nothing_that_only_a_process_can_do() {
+    for (field, expected) in [
+        (r#""rate": "1/s""#, "limits[0].rate: not with `global`: the service's configuration"),
+        (r#""burst": 1"#, "limits[0].burst: not with"),
+        (r#""max_concurrent": 1"#, "limits[0].max_concurrent: not with"),
+        (r#""algorithm": "fixed_window""#, "limits[0].algorithm: not with"),
+        (r#""charge_when": {"status": [401]}"#, "limits[0].charge_when: not with `global`: what a service"),
+        (
+            r#""tiers": {"by": {"header": "p", "trust": {"peers": ["spiffe://a/b"]}}, "plans": {"x": {"unlimited": true}}}"#,
+            "limits[0].tiers: not with `global`: make the plan",
+        ),
+    ] {
+        let error =
+            limit(&format!(r#"{field}, "global": {{"cluster": "r", "on_error": "allow"}}"#)).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_service_is_asked_last_and_told_the_key() {
+    let config = read(
+        r#"{"limits": [
+            {"name": "each", "key": ["path"], "global": {"cluster": "r", "on_error": "allow"}},
+            {"name": "own", "rate": "1/s"},
+            {"name": "ahead", "global": {"cluster": "r", "mode": "leased", "on_error": "allow"}}]}"#,
+    )
+    .unwrap();
+    let mut asking = Asking::default();
+    let request = Sample::get("/a?b");
+    config.ask(&request, &SECRET, &mut Fixed(0), &mut asking).unwrap();
+    let own: Vec<(u16, bool)> = asking.asks().iter().map(|ask| (ask.limit, ask.refundable)).collect();
+    assert_eq!(own, [(1, true)], "it can be taken back");
+    assert_eq!(asking.remote().iter().map(|ask| ask.limit).collect::<Vec<_>>(), [2, 0], "leased ones first");
+    let told: Vec<(String, String)> =
+        config.limits[0].descriptor(&request).into_iter().map(|entry| (entry.key, entry.value)).collect();
+    assert_eq!(told, [("limit", "each"), ("path", "/a")].map(|(key, value)| (key.into(), value.into())));
 }

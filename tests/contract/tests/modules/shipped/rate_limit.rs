@@ -5,12 +5,14 @@ use super::{KIB, Shipped};
 pub(super) const RATE_LIMIT: Shipped = Shipped {
     name: "rate-limit",
     callbacks: &[
+        "proxy_on_grpc_close",
+        "proxy_on_grpc_receive",
         "proxy_on_queue_ready",
         "proxy_on_request_headers",
         "proxy_on_response_headers",
         "proxy_on_tick",
     ],
-    most_bytes: 700 * KIB,
+    most_bytes: 760 * KIB,
     configuration: r#"{
         "mode": "enforce", "headers": "draft-11", "status": 429, "retry_after_jitter": "10%", "namespace": "ns",
         "exempt": [{"path": {"exact": "/healthz"}}, {"headers": [{"name": "x-probe", "present": true}]}],
@@ -24,7 +26,9 @@ pub(super) const RATE_LIMIT: Shipped = Shipped {
              "cost": {"header": "x-cost", "default": 1, "max": 5, "trust": {"client_addresses": ["10.0.0.0/8"]}}},
             {"name": "failed", "match": {"path": {"regex": "/lo+gin"}, "methods": ["POST"]}, "rate": "5/m",
              "algorithm": "sliding_window", "charge_when": {"status": [401, 403]}, "mode": "shadow"},
-            {"name": "in-flight", "algorithm": "concurrency", "max_concurrent": 4}
+            {"name": "in-flight", "algorithm": "concurrency", "max_concurrent": 4},
+            {"name": "fleet", "key": ["host"], "global": {"cluster": "ratelimit", "domain": "d", "timeout": "20ms",
+             "mode": "leased", "lease": {"size": 50, "max_age": "1s"}, "on_error": "local", "local": {"rate": "20/s", "burst": 40}}}
         ],
         "response": {"headers": {"x-more": "1"}, "body": "slow down"}, "on_error": "deny"
     }"#,

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use ballast_harness::logline::{self, LogLine};
 use ballast_harness::{
-    Launched, Mode, Request, RunDir, Spec, free_ports, missing_modules, paths, with_ports,
+    Companions, Launched, Mode, Request, RunDir, Spec, free_ports, missing_modules, paths, with_ports,
 };
 use ballast_upstream::{Upstream, UpstreamOptions};
 
@@ -53,29 +53,56 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let (path, text) = read(&arguments.config)?;
     let upstream = start_upstream(arguments.free_ports)?;
-    let config = if arguments.free_ports {
-        let mut ports = free_ports();
+    let companions = Companions::start(&text, arguments.free_ports).await?;
+    let mut ports = companions.ports().clone();
+    if arguments.free_ports {
+        ports.append(&mut free_ports());
         ports.insert(UPSTREAM_PORT, upstream.address().port());
-        with_ports(&text, &ports)
     } else {
-        check_ports()?;
-        text.clone()
-    };
+        check_ports(&companions)?;
+    }
     let directory = RunDir::new().map_err(|error| error.to_string())?;
     println!("Starting Envoy with {} ...", path.display());
-    let mut envoy = start_envoy(&config, &directory).await?;
+    let mut envoy = start_envoy(&with_ports(&text, &ports), &directory).await?;
+    let mut others = Vec::new();
+    for more in companions.envoys() {
+        let mut ports = ports.clone();
+        if !arguments.free_ports {
+            ports.extend(more);
+        }
+        let directory = RunDir::new().map_err(|error| error.to_string())?;
+        let mut other = start_envoy(&with_ports(&text, &ports), &directory).await?;
+        let admin = other.ready(&admin_file(&directory)).await.map_err(|error| error.to_string())?;
+        others.push(Other {
+            listeners: other.listeners(&admin).await,
+            envoy: other,
+            admin,
+            _directory: directory,
+        });
+    }
     let mut shown = Shown::new(&envoy, arguments.raw);
     let result = tokio::select! {
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
-        result = serve(&mut envoy, &directory, &upstream, &text, &mut shown) => result,
+        result = serve(&mut envoy, &others, (&directory, &upstream, &companions), &text, &mut shown) => result,
     };
     if result.is_ok() {
         println!("\nStopping.");
         envoy.stop().await;
+        for other in &mut others {
+            other.envoy.stop().await;
+        }
         shown.look();
     }
     result
+}
+
+/// An Envoy beside the first, with the same configuration on other ports.
+struct Other {
+    envoy: Launched,
+    admin: String,
+    listeners: Vec<(String, SocketAddr)>,
+    _directory: RunDir,
 }
 
 fn read(path: &Path) -> Result<(PathBuf, String), String> {
@@ -99,8 +126,9 @@ fn start_upstream(free: bool) -> Result<Upstream, String> {
 }
 
 /// Two Envoys of one user may listen on one port together, so a taken port has to be found beforehand.
-fn check_ports() -> Result<(), String> {
-    for port in [PROXY_PORT, ADMIN_PORT] {
+fn check_ports(companions: &Companions) -> Result<(), String> {
+    let more = companions.envoys().iter().flat_map(|ports| ports.values().copied());
+    for port in [PROXY_PORT, ADMIN_PORT].into_iter().chain(more) {
         TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| taken(port, &error))?;
     }
     Ok(())
@@ -133,8 +161,8 @@ fn admin_file(directory: &RunDir) -> PathBuf {
 /// Returns only when something is wrong.
 async fn serve(
     envoy: &mut Launched,
-    directory: &RunDir,
-    upstream: &Upstream,
+    others: &[Other],
+    (directory, upstream, companions): (&RunDir, &Upstream, &Companions),
     text: &str,
     shown: &mut Shown,
 ) -> Result<(), String> {
@@ -147,7 +175,8 @@ async fn serve(
     let answered = Request::get(&format!("http://{proxy}/")).timeout(ANSWER_TIME).send().await;
     answered.map_err(|error| format!("Envoy is ready, but nothing answers on {proxy}: {error}"))?;
     shown.look();
-    say_what_to_try(text, *proxy, upstream.address(), &admin);
+    say_what_runs(*proxy, upstream.address(), &admin, others, companions);
+    say_what_to_try(text, *proxy, upstream.address(), &admin, others);
     shown.everything = true;
     loop {
         tokio::time::sleep(LOOK).await;
@@ -162,17 +191,38 @@ async fn serve(
     }
 }
 
-fn say_what_to_try(text: &str, proxy: SocketAddr, upstream: SocketAddr, admin: &str) {
+fn say_what_runs(
+    proxy: SocketAddr,
+    upstream: SocketAddr,
+    admin: &str,
+    others: &[Other],
+    companions: &Companions,
+) {
     println!("\nReady. Ctrl-C ends it.\n");
     println!("  proxy           http://{proxy}");
     println!("  upstream        http://{upstream}");
-    println!("  administration  http://{admin}\n");
-    println!("To try in another terminal:\n");
+    println!("  administration  http://{admin}");
+    for Other { admin, listeners, .. } in others {
+        for (_, proxy) in listeners {
+            println!("  another proxy   http://{proxy}, administration http://{admin}");
+        }
+    }
+    for (what, place) in companions.told() {
+        println!("  {what:<15} {place}");
+    }
+}
+
+fn say_what_to_try(text: &str, proxy: SocketAddr, upstream: SocketAddr, admin: &str, others: &[Other]) {
+    println!("\nTo try in another terminal:\n");
     for (number, (what, command)) in (1..).zip(tries(text)) {
         let command = command
             .replace(&format!("127.0.0.1:{PROXY_PORT}"), &proxy.to_string())
             .replace(&format!("127.0.0.1:{UPSTREAM_PORT}"), &upstream.to_string())
             .replace(&format!("127.0.0.1:{ADMIN_PORT}"), admin);
+        let command = (1..).zip(others).fold(command, |command, (number, other)| {
+            let Some((_, proxy)) = other.listeners.first() else { return command };
+            command.replace(&format!("127.0.0.1:{}", PROXY_PORT + number), &proxy.to_string())
+        });
         println!("  {number}. {what}\n     {command}\n");
     }
 }

@@ -1,12 +1,10 @@
 //! Envoy as a child process.
 
 use std::fs::File;
-use std::io;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, getpid, getppid, kill_process, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Ended, Spec};
 use crate::error::StartError;
@@ -26,18 +24,7 @@ impl Process {
         let mut command = Command::new(&binary);
         command.args(&spec.arguments).current_dir(paths::root());
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-        // Ctrl-C in a terminal reaches whole groups: whether and how Envoy ends is for its owner to say.
-        command.process_group(0);
-        let parent = getpid();
-        // SAFETY: runs in the child between fork and exec and does nothing but system calls, which are safe there.
-        unsafe {
-            command.pre_exec(move || {
-                set_parent_process_death_signal(Some(Signal::KILL))?;
-                // The parent may have died before it was asked about.
-                if getppid() == Some(parent) { Ok(()) } else { Err(io::Error::other("the parent is gone")) }
-            });
-        }
-        let child = supervisor::run(async move { command.spawn() }).await;
+        let child = supervisor::spawn(command).await;
         let child = child.map_err(|error| StartError::Launch(format!("{}: {error}", binary.display())))?;
         Ok(Self { child })
     }
