@@ -13,6 +13,7 @@
 //! A probe of a worker that was declared dead while it was only stalled is not counted as out any more.
 
 mod call;
+mod fleet;
 mod metrics;
 mod operate;
 mod record;
@@ -33,9 +34,13 @@ use ballast_core::slots::{Fingerprint, Secret};
 use ballast_core::status::Draft;
 use ballast_core::time::MonoTime;
 use ballast_core::vms::Member;
-use ballast_host::{Cx, Filter, Flow, Host, HostRandom, Map, Ordered, ReadPlan, RequestView, StartError};
+use ballast_host::{
+    CallAnswer, CallToken, Cx, Filter, Flow, Host, HostRandom, Map, Ordered, ReadPlan, RequestView,
+    StartError,
+};
 use call::Call;
 use core::time::Duration;
+use fleet::Fleet;
 use refusal::Refusal;
 use rule_state::RuleState;
 
@@ -48,6 +53,8 @@ pub struct CircuitBreaker {
     config: Config,
     plan: ReadPlan,
     rules: Vec<RuleState>,
+    /// What proxies tell each other.
+    fleet: Option<Fleet>,
     /// Some rule sends refused requests to another cluster.
     reroutes: bool,
     /// Some rule has breakers that are told apart by a hash.
@@ -82,6 +89,7 @@ impl Filter for CircuitBreaker {
         Ok(Self {
             plan: ReadPlan::new(&needs),
             rules: rules.collect::<Result<_, _>>()?,
+            fleet: Fleet::new(&config, cx)?,
             reroutes: config.breakers.iter().any(|rule| reroutes(&rule.fallback)),
             hashes: config.breakers.iter().any(|rule| !rule.is_single),
             looked_at: MonoTime::ZERO,
@@ -135,6 +143,7 @@ impl Filter for CircuitBreaker {
 
     fn on_tick<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
         self.look(cx);
+        self.meet_fleet(cx);
     }
 
     fn on_message<H: Host>(&mut self, cx: &mut Cx<'_, H>, _: Member, payload: &[u8]) {
@@ -147,6 +156,10 @@ impl Filter for CircuitBreaker {
 
     fn status<H: Host>(&mut self, cx: &mut Cx<'_, H>) -> Option<Draft> {
         Some(self.draft(cx))
+    }
+
+    fn on_background_call<H: Host>(&mut self, cx: &mut Cx<'_, H>, call: CallToken, answer: CallAnswer) {
+        self.heard_from_fleet(call, answer, cx);
     }
 }
 
@@ -182,7 +195,7 @@ impl CircuitBreaker {
             stream.call = call(LetThrough::Closed { at }, at);
             return Flow::Continue;
         }
-        let mut subject = Subject::new(&rule.shared_name, rule.table, fingerprint, &rule.policy);
+        let mut subject = Subject::new(&rule.shared_name, rule.table, fingerprint, state.policy(rule));
         subject.reset_at = state.reset_at();
         let now = cx.host.now();
         let (me, view) = (cx.member(), cx.view().clone());
@@ -273,5 +286,5 @@ impl CircuitBreaker {
 
 ballast_host::export_filter!(
     CircuitBreaker,
-    callbacks: "proxy_on_request_headers,proxy_on_response_headers,proxy_on_log"
+    callbacks: "proxy_on_request_headers,proxy_on_response_headers,proxy_on_log,proxy_on_http_call_response"
 );

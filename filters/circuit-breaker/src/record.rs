@@ -79,12 +79,13 @@ impl CircuitBreaker {
             // It never trips; what was under way when that was ordered is not judged either.
             return;
         }
-        let mut subject = Subject::new(&rule.shared_name, rule.table, call.fingerprint, &rule.policy);
+        let mut subject = Subject::new(&rule.shared_name, rule.table, call.fingerprint, state.policy(rule));
         subject.reset_at = state.reset_at();
         // Both are read before the breaker is; `events` first.
         let events = state.gather.as_ref().and_then(|gather| gather.events.value(cx.host));
         let gathered = state.gather.as_ref().and_then(|gather| gather.gathered.value(cx.host));
         let outcome = call.outcome(verdict, gathered, subject.reset_at);
+        let policy = Rc::clone(state.policy(rule));
         let noted = match cx.run(&mut Record::new(subject, outcome, now)) {
             Ok(noted) => noted,
             Err(unfinished) => {
@@ -104,18 +105,20 @@ impl CircuitBreaker {
             gather.known = noted
                 .closed
                 .zip(events)
-                .and_then(|((counts, since), events)| Known::after(&rule.policy, counts, since, events, now));
+                .and_then(|((counts, since), events)| Known::after(&policy, counts, since, events, now));
             let happened = verdict == Verdict::Failure || (verdict == Verdict::Success && !call.is_plain());
             if happened || noted.change.is_some() {
                 gather.events.add(cx.host, 1);
-                let can_trip =
-                    noted.closed.is_some_and(|(counts, _)| rule.policy.trip.success_can_trip(counts));
+                let can_trip = noted.closed.is_some_and(|(counts, _)| policy.trip.success_can_trip(counts));
                 let grown = || gather.gathered.value(cx.host).is_some_and(|value| value > gathered);
                 judge_again = can_trip && grown();
             }
         }
         if let Some(change) = noted.change {
             self.changed(call.rule, call.fingerprint, &change, cx);
+            if let Some(counts) = noted.evidence {
+                self.tell_fleet(call.rule, &change, counts, cx);
+            }
         }
         if judge_again {
             // Successes came between the two readings: whoever comes last judges, and that is this call.

@@ -1,9 +1,11 @@
 //! What a worker keeps for one rule.
 
+use crate::fleet::warning_key;
 use crate::metrics::RuleMetrics;
 use ballast_core::circuit_breaker::config::Rule;
 use ballast_core::circuit_breaker::gather::Known;
 use ballast_core::circuit_breaker::operator::{Forced, Order};
+use ballast_core::circuit_breaker::policy::Policy;
 use ballast_core::circuit_breaker::{Key, What};
 use ballast_core::time::MonoTime;
 use ballast_host::{Cx, Gauge, Host, StartError};
@@ -14,6 +16,9 @@ pub(crate) struct RuleState {
     pub(crate) metrics: RuleMetrics,
     /// The full keys of what is read often.
     pub(crate) watch_key: String,
+    pub(crate) warning_key: String,
+    /// What it needs less evidence by, while another proxy has opened.
+    pub(crate) caution: Option<Rc<Policy>>,
     order_key: String,
     pub(crate) order: Option<Order>,
     initial: Forced,
@@ -41,11 +46,18 @@ impl RuleState {
         Ok(Self {
             metrics: RuleMetrics::define(rule.name.as_str(), cx)?,
             watch_key: key(What::Watch),
+            warning_key: cx.scope().key(warning_key(rule)),
+            caution: None,
             order_key: key(What::Order),
             order: None,
             initial: rule.initial_state,
             gather,
         })
+    }
+
+    /// The numbers by which its breakers are judged now.
+    pub(crate) fn policy<'a>(&'a self, rule: &'a Rule) -> &'a Rc<Policy> {
+        self.caution.as_ref().unwrap_or(&rule.policy)
     }
 
     /// What the rule's breakers are to be.

@@ -13,7 +13,7 @@
 //! [`Admit`] and [`Record`] are the conversations of a request with it. [`watch`] is the list of all that are not
 //! closed, and the reason why a closed breaker costs next to nothing. [`operator`] holds what people order and what
 //! they can look up, [`status`] what a rule says about itself, [`snapshot`] what outlives the process. [`gather`] says when a success needs no shared write, and why no trip is missed or false by it.
-//! [`config`] is what operators write.
+//! [`fleet`] is what proxies tell each other. [`config`] is what operators write.
 //!
 //! # Limits
 //!
@@ -25,6 +25,7 @@
 pub mod breaker;
 pub mod config;
 mod converse;
+pub mod fleet;
 pub mod gather;
 pub mod operator;
 pub mod outcome;

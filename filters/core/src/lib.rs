@@ -39,6 +39,7 @@ pub mod plane;
 pub mod protocol;
 pub mod random;
 pub mod rate_limit;
+pub mod remote;
 pub mod resend;
 pub mod response_cache;
 pub mod retry_policy;

@@ -9,11 +9,12 @@
 //!
 //! [`config`] is what operators write. [`rules`] say what HTTP allows; [`key`] what tells answers apart; [`store`] keeps
 //! them within a bound, [`head`] and
-//! [`codec`] how they are kept; [`reply`] what a client gets; [`purge`] who may drop what,
+//! [`codec`] how they are kept; [`fleet`] what several proxies share; [`reply`] what a client gets; [`purge`] who may drop what,
 //! [`operator`] what is ordered, [`status`] what the cache says about itself.
 
 pub mod codec;
 pub mod config;
+pub mod fleet;
 pub mod head;
 pub mod key;
 pub mod operator;

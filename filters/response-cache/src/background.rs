@@ -3,6 +3,7 @@
 //! A call that a stream makes ends with it, so these are made from the tick.
 
 use crate::ResponseCache;
+use crate::remote::Duty;
 use crate::response::{Judged, status_of};
 use crate::say;
 use crate::storage::{Kept, Wanted};
@@ -106,7 +107,7 @@ impl ResponseCache {
         match cx.run(&mut join) {
             Ok((Joined::Lead(leadership), ticket)) => {
                 self.flights.lead(leadership);
-                fetching.lead = Lead { leadership: Some(leadership), ticket };
+                fetching.lead = Lead { leadership: Some(leadership), ticket, duty: self.background_duty(cx) };
                 // Another worker may have fetched it since this one met it stale.
                 let is_news = self.is_as_before(fetching, cx);
                 if !is_news {
@@ -115,11 +116,17 @@ impl ResponseCache {
                 is_news
             }
             Ok((Joined::Alone(_), ticket)) => {
-                fetching.lead.ticket = ticket;
+                fetching.lead = Lead { leadership: None, ticket, duty: self.background_duty(cx) };
                 true
             }
             Ok((Joined::Follow(_) | Joined::Failed { .. } | Joined::LookAgain, _)) | Err(_) => false,
         }
+    }
+
+    /// What is fetched in the background is for all proxies, too.
+    fn background_duty<H: Host>(&mut self, cx: &Cx<'_, H>) -> Duty {
+        let knowledge = self.remote.as_mut().and_then(|remote| remote.knowledge(cx));
+        Duty { knowledge, ..Duty::default() }
     }
 
     /// Whether what is stored is still what was met.
@@ -212,6 +219,8 @@ impl ResponseCache {
                 has_body: false,
                 has_begun: false,
                 looks: 0,
+                has_searched: false,
+                is_adopted: false,
                 request: CapturedRequest::new(headers, true),
                 wanted,
             };

@@ -33,6 +33,7 @@ impl ResponseCache {
 
     /// A fetch is over without an answer that is stored.
     pub(crate) fn end_flight<H: Host>(&mut self, lead: &mut Lead, outcome: Outcome, cx: &mut Cx<'_, H>) {
+        self.end_duty(lead, outcome, cx);
         let Some(leadership) = lead.leadership.take() else { return };
         match cx.run(&mut leadership.finish(outcome, cx.host.now())) {
             Ok(finished) => self.land(leadership, finished, cx),

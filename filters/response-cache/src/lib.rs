@@ -20,6 +20,7 @@ mod lookup;
 mod metrics;
 mod operate;
 mod purging;
+mod remote;
 mod request;
 mod response;
 mod say;
@@ -49,6 +50,7 @@ use coalescing::{SEEMS_DEAD, TIMED_OUT};
 use core::time::Duration;
 use lookup::{After, next_of};
 use metrics::{INCOMPLETE, RuleMetrics};
+use remote::{Remote, SEARCH};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use storage::Storage;
@@ -66,6 +68,8 @@ pub struct ResponseCache {
     plan: Rc<ReadPlan>,
     metrics: Vec<RuleMetrics>,
     storage: Storage,
+    /// The store that several proxies share.
+    remote: Option<Box<Remote>>,
     /// What a purge must know.
     token: Option<Vec<u8>>,
     flights: Flights,
@@ -110,6 +114,7 @@ impl Filter for ResponseCache {
             plan: Rc::new(ReadPlan::new(&needs).with_whole_map()),
             metrics: metrics.collect::<Result<_, _>>()?,
             storage: Storage::new(&config.store, cx)?,
+            remote: config.remote.clone().map(|remote| Remote::new(remote, cx).map(Box::new)).transpose()?,
             token,
             flights: Flights::default(),
             waiting: BTreeMap::new(),
@@ -200,6 +205,7 @@ impl Filter for ResponseCache {
                 self.give_up(&mut collecting, INCOMPLETE, cx);
             }
             Stream::Waiting(waiting) => _ = self.waits_no_more(waiting.number),
+            Stream::Searching(searching) => self.search_no_more(*searching, cx),
             _ => {}
         }
     }
@@ -215,8 +221,14 @@ impl Filter for ResponseCache {
         next_of(verdict, stream, cx)
     }
 
-    fn on_timer<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, _: u32) -> Next {
-        self.on_unread(stream, cx)
+    fn on_timer<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, timer: u32) -> Next {
+        match core::mem::take(stream) {
+            Stream::Searching(searching) if timer == SEARCH => self.search_again(searching, stream, cx),
+            other => {
+                *stream = other;
+                self.on_unread(stream, cx)
+            }
+        }
     }
 
     fn on_call<H: Host>(
@@ -228,6 +240,7 @@ impl Filter for ResponseCache {
     ) -> Next {
         match core::mem::take(stream) {
             Stream::AskedAgain(fetching) => self.asked_again(fetching, answer, cx),
+            Stream::Searching(searching) => self.searched(searching, answer, stream, cx),
             other => {
                 *stream = other;
                 Next::Stay
@@ -242,6 +255,12 @@ impl Filter for ResponseCache {
         self.warm_up(cx);
         self.fetch_in_background(cx);
         self.busiest.tick(cx);
+        self.sync(cx);
+        self.write(cx);
+    }
+
+    fn on_nudge<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
+        self.write(cx);
     }
 
     fn on_order<H: Host>(&mut self, cx: &mut Cx<'_, H>, ordered: &Ordered) -> Result<Vec<u8>, Refusal> {
@@ -257,7 +276,10 @@ impl Filter for ResponseCache {
     }
 
     fn on_background_call<H: Host>(&mut self, cx: &mut Cx<'_, H>, call: CallToken, answer: CallAnswer) {
-        self.fetched(call, answer, cx);
+        let answer = self.wrote(call, answer, cx).and_then(|answer| self.synced(call, answer, cx));
+        if let Some(answer) = answer {
+            self.fetched(call, answer, cx);
+        }
     }
 }
 

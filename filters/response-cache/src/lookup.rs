@@ -2,6 +2,7 @@
 
 use crate::ResponseCache;
 use crate::metrics::{OPERATOR, SHADOW};
+use crate::remote::Searching;
 use crate::say;
 use crate::storage::{Kept, Looked};
 use crate::stream::{Asked, Fetching, Lead, Stream, Waiting};
@@ -26,6 +27,8 @@ pub(crate) enum Verdict {
     Forward(Stream, Option<Fetch>),
     /// It waits.
     Wait(Box<Waiting>),
+    /// It asks the store that several proxies share.
+    Search(Box<Searching>),
 }
 
 /// How a request comes to be decided.
@@ -174,8 +177,8 @@ impl ResponseCache {
             None if may_store => self.storage.read_index(&asked.wanted, cx.host.now(), cx),
             found => found,
         };
-        let mut lead =
-            Lead { leadership: None, ticket: found.as_ref().map(|found| found.ticket).unwrap_or_default() };
+        let ticket = found.as_ref().map(|found| found.ticket).unwrap_or_default();
+        let mut lead = Lead { ticket, ..Lead::default() };
         let max_wait = self.config.rules.get(asked.rule).and_then(|rule| rule.max_wait);
         if let (Some(after), Some(max_wait), Some(found)) =
             (wait.filter(|_| asked.looks < MOST_LOOKS), max_wait, found)
@@ -201,7 +204,7 @@ impl ResponseCache {
             match cx.run(&mut join) {
                 Ok((Joined::Lead(leadership), ticket)) => {
                     self.flights.lead(leadership);
-                    lead = Lead { leadership: Some(leadership), ticket };
+                    lead = Lead { leadership: Some(leadership), ticket, ..Lead::default() };
                 }
                 Ok((Joined::Follow(waiter), _)) => {
                     self.flights.follow(waiter, parked, now);
@@ -216,11 +219,17 @@ impl ResponseCache {
                 Err(_) => self.storage.metrics.errors.add(cx.host, 1),
             }
         }
+        self.fetch(Box::new(Fetching { asked, fetch, sent: cx.host.now(), kept, lead }), cx)
+    }
+
+    /// Sends a request on to the upstream.
+    pub(crate) fn send<H: Host>(&mut self, mut fetching: Box<Fetching>, cx: &mut Cx<'_, H>) -> Verdict {
+        let Fetching { asked, fetch, sent, .. } = &mut *fetching;
         let reason = if asked.is_bypass { OPERATOR } else { fetch.why.as_str() };
-        self.count(&asked, |metrics| metrics.miss(cx.host, reason));
+        self.count(asked, |metrics| metrics.miss(cx.host, reason));
+        *sent = cx.host.now();
         let changes = asked.is_enforced.then(|| fetch.clone());
-        let fetching = Fetching { asked, fetch, sent: cx.host.now(), kept, lead };
-        Verdict::Forward(Stream::Fetching(Box::new(fetching)), changes)
+        Verdict::Forward(Stream::Fetching(fetching), changes)
     }
 
     fn wait<H: Host>(
@@ -295,6 +304,10 @@ pub(crate) fn next_of<H: Host>(verdict: Verdict, stream: &mut Stream, cx: &Cx<'_
         }
         Verdict::Wait(waiting) => {
             *stream = Stream::Waiting(waiting);
+            Next::Stay
+        }
+        Verdict::Search(searching) => {
+            *stream = Stream::Searching(searching);
             Next::Stay
         }
     }

@@ -6,18 +6,21 @@ use ballast_host::{Counter, Cx, Gauge, Host, StartError};
 
 /// Counters by a label that has few values, each defined at the start.
 #[derive(Debug)]
-struct Labelled(Vec<(&'static str, Counter)>);
+pub(crate) struct Labelled(Vec<(&'static str, Counter)>);
 
 impl Labelled {
-    fn define<H: Host>(
+    /// One counter for each value of `label`, besides the labels that are the same for all.
+    pub(crate) fn define<H: Host>(
         metric: &str,
-        rule: &str,
+        labels: &[(&str, &str)],
         label: &str,
         values: &[&'static str],
         cx: &Cx<'_, H>,
     ) -> Result<Self, StartError> {
-        let define =
-            |value: &&'static str| Ok((*value, cx.counter(metric, &[("rule", rule), (label, value)])?));
+        let define = |value: &&'static str| {
+            let labels = [labels, &[(label, *value)]].concat();
+            Ok((*value, cx.counter(metric, &labels)?))
+        };
         values.iter().map(define).collect::<Result<_, _>>().map(Self)
     }
 
@@ -25,7 +28,8 @@ impl Labelled {
         self.0.iter().map(|(value, counter)| (*value, counter.value(host).unwrap_or(0))).collect()
     }
 
-    fn add(&self, host: &impl Host, value: &str) {
+    /// Counts one of this value.
+    pub(crate) fn add(&self, host: &impl Host, value: &str) {
         if let Some((_, counter)) = self.0.iter().find(|(known, _)| *known == value) {
             counter.add(host, 1);
         }
@@ -107,9 +111,9 @@ impl RuleMetrics {
             .chain([OPERATOR, TOO_LARGE, PURGED, STORE, DRAINING, INCOMPLETE])
             .collect();
         Ok(Self {
-            hits: Labelled::define("hits", rule, "kind", &hits, cx)?,
-            misses: Labelled::define("misses", rule, "reason", &misses, cx)?,
-            refused: Labelled::define("refused", rule, "reason", &refused, cx)?,
+            hits: Labelled::define("hits", &labels, "kind", &hits, cx)?,
+            misses: Labelled::define("misses", &labels, "reason", &misses, cx)?,
+            refused: Labelled::define("refused", &labels, "reason", &refused, cx)?,
             stored: cx.counter("stored", &labels)?,
             coalesced: cx.counter("coalesced", &labels)?,
             revalidated: cx.counter("revalidated", &labels)?,

@@ -4,6 +4,7 @@ use crate::ResponseCache;
 use crate::storage::Wanted;
 use crate::storing::group_tag;
 use ballast_core::matching::Request as _;
+use ballast_core::response_cache::fleet::Item;
 use ballast_core::response_cache::key::Target;
 use ballast_core::response_cache::purge::{Ask, Refused, Target as Asked, ask};
 use ballast_core::response_cache::rules::{Fields, Line};
@@ -31,6 +32,10 @@ impl ResponseCache {
                 reply(400, "malformed", r#"{"error":"what is to be purged cannot be understood"}"#.to_owned())
             }
             Ok(asked) => match self.purge_requested(&asked, view, cx) {
+                // Others do it within the interval; how much they drop is not known here.
+                Some(count) if self.remote.is_some() => {
+                    reply(200, "purged", format!(r#"{{"purged":{count},"fleet":"told"}}"#))
+                }
                 Some(count) => reply(200, "purged", format!(r#"{{"purged":{count}}}"#)),
                 // Half of a purge is none: whoever asks must ask again.
                 None => reply(
@@ -65,6 +70,10 @@ impl ResponseCache {
             URL.iter().zip(url).map(|(name, value)| (name.as_bytes(), value.as_ref())).collect();
         let fields = Fields::new(&lines);
         let now = cx.host.now();
+        if self.remote.is_some() {
+            let items = self.items(&asked.target, fields);
+            self.tell_fleet(items, asked.soft, cx)?;
+        }
         match &asked.target {
             Asked::All => self.storage.purge(Purged::All, asked.soft, now, cx),
             Asked::Tags(tags) => {
@@ -105,6 +114,23 @@ impl ResponseCache {
                 }
                 Some(count)
             }
+        }
+    }
+
+    /// What is purged, by the names that all proxies know.
+    fn items(&self, target: &Asked, fields: Fields<'_>) -> Vec<Item> {
+        let targets = || self.targets(fields).into_iter();
+        match target {
+            Asked::All => vec![Item::All],
+            Asked::Tags(tags) => tags.iter().cloned().map(Item::Tag).collect(),
+            Asked::Groups(groups) => targets()
+                .flat_map(|target| {
+                    let origin = target.origin().to_vec();
+                    groups.iter().map(move |group| Item::Group(origin.clone(), group.clone()))
+                })
+                .collect(),
+            Asked::Prefix => targets().map(|target| Item::Prefix(target.url)).collect(),
+            Asked::Url => targets().map(|target| Item::Url(target.url)).collect(),
         }
     }
 

@@ -58,6 +58,8 @@ impl ResponseCache {
             has_body: !end,
             has_begun: false,
             looks: 0,
+            has_searched: false,
+            is_adopted: false,
             wanted: Wanted::new(target, &secret),
             request: CapturedRequest::new(headers, end),
         });
@@ -97,6 +99,10 @@ impl ResponseCache {
                 *stream = Stream::Waiting(waiting);
                 Flow::Pause
             }
+            Verdict::Search(searching) => {
+                *stream = Stream::Searching(searching);
+                Flow::Pause
+            }
         }
     }
 
@@ -111,7 +117,7 @@ impl ResponseCache {
         let mut asked = match core::mem::take(stream) {
             Stream::Reading(asked) => asked,
             // The proxy would let a request go on whose body does.
-            waiting @ Stream::Waiting(_) => {
+            waiting @ (Stream::Waiting(_) | Stream::Searching(_)) => {
                 *stream = waiting;
                 return Flow::Pause;
             }

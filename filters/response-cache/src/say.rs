@@ -54,6 +54,7 @@ impl ResponseCache {
     ) -> Option<String> {
         let hit =
             CacheStatus { is_collapsed: collapsed, key: self.shown_key(asked), ..CacheStatus::hit(serve) };
+        let hit = if asked.is_adopted { CacheStatus { detail: Some("remote"), ..hit } } else { hit };
         let status = match forwarded {
             Some((why, status)) => CacheStatus {
                 forwarded: Some(why),

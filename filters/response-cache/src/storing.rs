@@ -6,6 +6,7 @@ use crate::storage::Wanted;
 use crate::stream::{Asked, Lead, NewAnswer};
 use ballast_core::random::Random;
 use ballast_core::response_cache::codec::Codec;
+use ballast_core::response_cache::fleet::Item;
 use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::key::variant_of;
 use ballast_core::response_cache::rules::{Fields, Plan, Request, Tags, Validator, invalidates};
@@ -87,6 +88,8 @@ impl ResponseCache {
             self.count(asked, |metrics| metrics.refused(cx.host, TOO_LARGE));
             return self.end_flight(lead, self.uncacheable(), cx);
         };
+        let is_shared = lead.duty.knowledge.is_some();
+        let variant = if is_shared { new.variant.clone() } else { Vec::new() };
         let object = Object {
             key: asked.wanted.primary.clone(),
             variant: new.variant,
@@ -94,7 +97,7 @@ impl ResponseCache {
             codec: codec.to_wire(),
             body: packed.into_owned(),
         };
-        let new = New {
+        let entry = New {
             key: asked.wanted.key,
             object,
             url: &asked.wanted.target.url,
@@ -102,9 +105,10 @@ impl ResponseCache {
             dead_at: dead_at(&new.head),
             ticket: lead.ticket,
         };
-        match self.storage.put(new, lead.leadership, now, cx) {
+        match self.storage.put(entry, lead.leadership, now, cx) {
             Ok(stored) => {
                 self.count(asked, |metrics| metrics.stored.add(cx.host, 1));
+                self.fill(asked, (&new.head, &variant, new.may_transform), body, lead, cx);
                 if let (Some(leadership), Some(finished)) = (lead.leadership.take(), stored.finished) {
                     self.land(leadership, finished, cx);
                 }
@@ -129,9 +133,17 @@ impl ResponseCache {
     /// Drops all answers of a URL.
     pub(crate) fn drop_url<H: Host>(&mut self, wanted: &Wanted, cx: &mut Cx<'_, H>) -> Option<u64> {
         let secret = cx.secret()?;
+        // What cannot be told to others is done here all the same.
+        if self.tell_fleet(vec![Item::Url(wanted.target.url.clone())], false, cx).is_none() {
+            self.storage.metrics.errors.add(cx.host, 1);
+        }
+        self.drop_here(wanted, &secret, cx)
+    }
+
+    fn drop_here<H: Host>(&mut self, wanted: &Wanted, secret: &Secret, cx: &mut Cx<'_, H>) -> Option<u64> {
         // Where more than the URL is part of the key, only a tag finds all.
         let target = if wanted.target.is_split() {
-            Target::Tags(vec![wanted.url_tag(&secret)])
+            Target::Tags(vec![wanted.url_tag(secret)])
         } else {
             Target::Key(wanted.key)
         };
@@ -163,9 +175,19 @@ impl ResponseCache {
         let origin = asked.wanted.target.origin().to_vec();
         let tags: Vec<_> =
             found.groups.iter().map(|group| group_tag(&origin, group.as_bytes(), &secret)).collect();
+        if self.remote.is_some() {
+            let urls = gone.iter().map(|wanted| Item::Url(wanted.target.url.clone()));
+            let groups =
+                found.groups.iter().map(|group| Item::Group(origin.clone(), group.as_bytes().to_vec()));
+            let items = urls.chain(groups).collect();
+            // What cannot be told to others is done here all the same: nobody waits for an answer to this.
+            if self.tell_fleet(items, false, cx).is_none() {
+                self.storage.metrics.errors.add(cx.host, 1);
+            }
+        }
         for wanted in &gone {
             self.count(asked, |metrics| metrics.invalidated.add(cx.host, 1));
-            self.drop_url(wanted, cx);
+            self.drop_here(wanted, &secret, cx);
         }
         if !tags.is_empty() {
             self.storage.purge(Target::Tags(tags), false, cx.host.now(), cx);
@@ -181,7 +203,11 @@ fn dead_at(head: &Head<'_>) -> MonoTime {
 }
 
 /// The tags and groups of an answer, hashed.
-fn fingerprints(head: &Head<'_>, wanted: &Wanted, secret: &Secret) -> Vec<ballast_core::slots::Fingerprint> {
+pub(crate) fn fingerprints(
+    head: &Head<'_>,
+    wanted: &Wanted,
+    secret: &Secret,
+) -> Vec<ballast_core::slots::Fingerprint> {
     let lines = head.lines();
     let response = Fields::new(&lines);
     let Tags { tags, groups } = Tags::of(response);

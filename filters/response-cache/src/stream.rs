@@ -1,5 +1,6 @@
 //! What is remembered about one request.
 
+use crate::remote::{Duty, Searching};
 use crate::storage::{Kept, Wanted};
 use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::rules::{Fetch, Line, Parts};
@@ -22,6 +23,8 @@ pub enum Stream {
     },
     /// It waits for another's answer.
     Waiting(Box<Waiting>),
+    /// It asks the store that several proxies share.
+    Searching(Box<Searching>),
     /// It reads its body, which is part of its key.
     Reading(Box<Asked>),
     /// What it is for is dropped once it has succeeded.
@@ -53,6 +56,10 @@ pub struct Asked {
     pub(crate) has_begun: bool,
     /// How often something was stored while it was about to wait.
     pub(crate) looks: u8,
+    /// Whether the store that several proxies share was asked.
+    pub(crate) has_searched: bool,
+    /// Whether its answer came from there.
+    pub(crate) is_adopted: bool,
     pub(crate) request: CapturedRequest,
     pub(crate) wanted: Wanted,
 }
@@ -95,6 +102,8 @@ pub(crate) struct Lead {
     pub(crate) leadership: Option<Leadership>,
     /// What was known of purges before.
     pub(crate) ticket: Ticket,
+    /// What it owes the store that several proxies share.
+    pub(crate) duty: Duty,
 }
 
 /// An answer that streams on and is collected.

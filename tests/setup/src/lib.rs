@@ -20,6 +20,7 @@ mod error;
 mod paths;
 mod redis;
 pub mod stages;
+mod stores;
 mod versions;
 mod wasm_targets;
 mod wasm_tests;
@@ -55,6 +56,9 @@ pub fn prepare() -> Result<(), Vec<Error>> {
     }
     if let Err(error) = redis::ensure(&paths) {
         say("without the tests of fleets", &error.to_string());
+    }
+    if let Err(error) = stores::ensure(&paths) {
+        say("without the tests of stores that fleets share", &error.to_string());
     }
     match envoy {
         Ok(ways) if errors.is_empty() => {

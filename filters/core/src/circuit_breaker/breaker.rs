@@ -176,7 +176,7 @@ pub struct Recorded {
     pub change: Option<Change>,
     /// The outcome is of a state that has ended, and was dropped.
     pub late: bool,
-    /// What a closed breaker knows now.
+    /// What a closed breaker knows now, or knew when it opened.
     pub counts: Option<Counts>,
 }
 
@@ -375,7 +375,7 @@ fn record_call(
     let relapsed = breaker.openings > 0 && now < breaker.since.after(breaker.last_wait);
     let openings = if relapsed { breaker.openings.saturating_add(1) } else { 1 };
     let (opened, change) = breaker.opened(policy, openings, not_before, cause, now, random);
-    Recorded { breaker: Some(opened), change: Some(change), late: false, counts: None }
+    Recorded { breaker: Some(opened), change: Some(change), late: false, counts: Some(counts) }
 }
 
 fn record_probe(

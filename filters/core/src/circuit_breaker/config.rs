@@ -10,9 +10,11 @@
 //! A breaker's state belongs to the rule's name and the key: a rule that is renamed begins anew. Another window forgets
 //! what was counted, and keeps whether the breaker is open. Another `max_keys` puts breakers elsewhere in the table.
 
+mod fleet;
 mod raw;
 mod rule;
 
+pub use fleet::Fleet;
 pub use raw::RawConfig;
 pub use rule::{Fallback, Rule, Selected};
 
@@ -23,6 +25,9 @@ use crate::slots::Secret;
 use crate::units::Share;
 use serde::Deserialize;
 
+/// Each shared breaker is asked for once in an interval.
+const MOST_SHARED: usize = 32;
+
 /// A valid configuration.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "RawConfig")]
@@ -31,6 +36,8 @@ pub struct Config {
     pub mode: Mode,
     /// The rules, by number.
     pub breakers: Vec<Rule>,
+    /// The store through which proxies tell each other of trips; `None`: they do not.
+    pub fleet: Option<Fleet>,
     /// By how much of itself a `Retry-After` may be later than the truth.
     pub retry_after_jitter: Share,
     /// Whose breakers these are; `None`: the plugin's.
@@ -65,9 +72,21 @@ impl TryFrom<RawConfig> for Config {
     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
         check_unique("breakers", raw.breakers.iter().map(|rule| &rule.name))?;
         let rules = raw.breakers.into_iter().enumerate().map(|(number, rule)| Rule::new(number, rule));
+        let breakers: Vec<Rule> = rules.collect::<Result<_, _>>()?;
+        let fleet = raw.fleet.map(fleet::fleet).transpose()?;
+        let mut shared = breakers.iter().enumerate().filter(|(_, rule)| rule.is_shared);
+        if let (None, Some((number, _))) = (&fleet, shared.next()) {
+            let reason = "`fleet` needs a store: name it in `fleet`".to_owned();
+            return Err(ConfigError::new(format!("breakers[{number}].share"), reason));
+        }
+        if let Some((number, _)) = shared.nth(MOST_SHARED - 1) {
+            let reason = format!("more than {MOST_SHARED} breakers are shared");
+            return Err(ConfigError::new(format!("breakers[{number}].share"), reason));
+        }
         Ok(Self {
             mode: raw.mode,
-            breakers: rules.collect::<Result<_, _>>()?,
+            breakers,
+            fleet,
             retry_after_jitter: raw.retry_after_jitter,
             namespace: raw.namespace,
             on_error: raw.on_error,

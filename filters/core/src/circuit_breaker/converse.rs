@@ -194,6 +194,8 @@ pub struct Noted {
     pub late: bool,
     /// What a closed breaker knows now: its counts, and since when it is closed.
     pub closed: Option<(super::window::Counts, MonoTime)>,
+    /// What it held when it opened on calls.
+    pub evidence: Option<super::window::Counts>,
     /// What this did to the set.
     pub put: Put,
 }
@@ -237,7 +239,10 @@ impl Record {
             breaker::record(&subject.policy, breaker.as_ref(), outcome, *now, &mut random);
         let mut noted = Noted { change, late, ..Noted::default() };
         let Some(breaker) = breaker else { return Step::Done(Ok(noted)) };
-        noted.closed = counts.map(|counts| (counts, breaker.since));
+        match change {
+            None => noted.closed = counts.map(|counts| (counts, breaker.since)),
+            Some(_) => noted.evidence = counts,
+        }
         noted.put = set.put(subject.fingerprint, breaker, *now);
         let value = set.encode();
         match change.filter(|change| change.to == StateName::Open) {

@@ -12,12 +12,14 @@
 
 mod condition;
 mod raw;
+mod remote;
 mod rule;
 mod together;
 mod ttl;
 
 pub use condition::Condition;
 pub use raw::{CacheStatusHeader, Eviction, RawConfig, RequestDirectives};
+pub use remote::Remote;
 pub use rule::{Key, Parameter, Query, Rule};
 pub use together::{ServeStaleWhen, StopWhen};
 pub use ttl::Ttl;
@@ -26,7 +28,7 @@ use crate::config::{ConfigError, Mode, Name, OnError, check_unique};
 use crate::matching::{Needs, Property, Request};
 use crate::trust::Network;
 use core::net::IpAddr;
-use raw::{RawPurge, RawStore, RawWarm};
+use raw::{RawCompress, RawPurge, RawStore, RawWarm};
 use serde::Deserialize;
 
 const MIB: u64 = 1 << 20;
@@ -49,6 +51,8 @@ pub struct Config {
     pub warm: Option<Warm>,
     /// When the cache does no more than it must.
     pub stop_when: StopWhen,
+    /// A store that several proxies share; `None`: there is none.
+    pub remote: Option<Remote>,
     /// Whether answers carry `Cache-Status`.
     pub cache_status: CacheStatusHeader,
     /// Whose store it is; `None`: the plugin's.
@@ -171,6 +175,7 @@ impl TryFrom<RawConfig> for Config {
             purge: raw.purge.map(purge).transpose()?,
             warm: raw.warm.map(warm).transpose()?,
             stop_when: StopWhen::new(raw.stop_when)?,
+            remote: raw.remote.map(remote::remote).transpose()?,
             cache_status: raw.cache_status,
             namespace: raw.namespace,
             on_error: raw.on_error,
@@ -201,32 +206,31 @@ fn store(raw: RawStore) -> Result<Store, ConfigError> {
     if local.0 > 256 * MIB {
         return Err(error("store.local.max_bytes", format!("`{local}` is more than 256MiB")));
     }
-    let compress = raw.compress.map(|compress| {
-        let valid = |kind: &String| {
-            let part = |text: &str| {
-                !text.is_empty()
-                    && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte))
-            };
-            kind.split_once('/').is_some_and(|(main, sub)| part(main) && (sub == "*" || part(sub)))
-        };
-        match compress.types.iter().position(|kind| !valid(kind)) {
-            Some(at) => {
-                let shown = compress.types.get(at).map_or("", String::as_str);
-                let reason =
-                    format!("`{shown}` is not a media type: write it like `application/json` or `text/*`");
-                Err(error(&format!("store.compress.types[{at}]"), reason))
-            }
-            None => Ok(Compress { min_size: compress.min_size.0, types: compress.types }),
-        }
-    });
     Ok(Store {
         max_bytes,
         max_entries: raw.max_entries,
         max_object,
         eviction: raw.eviction,
         local_max_bytes: local.0,
-        compress: compress.transpose()?,
+        compress: compress("store.compress", raw.compress)?,
     })
+}
+
+fn compress(path: &str, raw: Option<RawCompress>) -> Result<Option<Compress>, ConfigError> {
+    let Some(raw) = raw else { return Ok(None) };
+    let valid = |kind: &String| {
+        let part = |text: &str| {
+            !text.is_empty()
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte))
+        };
+        kind.split_once('/').is_some_and(|(main, sub)| part(main) && (sub == "*" || part(sub)))
+    };
+    if let Some(at) = raw.types.iter().position(|kind| !valid(kind)) {
+        let shown = raw.types.get(at).map_or("", String::as_str);
+        let reason = format!("`{shown}` is not a media type: write it like `application/json` or `text/*`");
+        return Err(error(&format!("{path}.types[{at}]"), reason));
+    }
+    Ok(Some(Compress { min_size: raw.min_size.0, types: raw.types }))
 }
 
 fn purge(raw: RawPurge) -> Result<Purge, ConfigError> {

@@ -1,11 +1,13 @@
 //! The circuit breaker filter in a real Envoy.
 //!
 //! - `answers`: what clients and other clusters see, and what is refused as a configuration.
+//! - `fleet`: what one proxy hears of the breakers of another.
 //! - `outcomes`: each kind of failure, counted once and rightly.
 //! - `states`: open, half-open and closed over four workers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail loudly")]
 
 mod answers;
+mod fleet;
 mod outcomes;
 mod states;
 

@@ -6,6 +6,7 @@
 //! - `purging`: by tag over all workers, and not without permission.
 //! - `poisoning`: what one client sends does not reach another.
 //! - `untouched`: trailers, gRPC, upgrades, interim answers and what breaks off.
+//! - `fleet`: two proxies that share a store.
 //! - `bounds`: memory and hit ratio under a flood.
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +18,7 @@
 
 mod bounds;
 mod coalescing;
+mod fleet;
 mod poisoning;
 mod purging;
 mod semantics;

@@ -7,6 +7,8 @@
 //! container or a process ([`Mode`]), waits until it is ready and gives access to its statistics, logs and listeners.
 //! [`Request`], [`Connection`] and [`Pending`] speak to it; [`Load`] loads it and reports what came back and how fast.
 //!
+//! [`Redis`], [`Webdis`] and [`Nginx`] are what a fleet of them shares.
+//!
 //! Limits: Linux on this machine only: containers use the host's network and see the repository under its own path.
 #![allow(
     clippy::unwrap_used,
@@ -29,6 +31,7 @@ pub mod logline;
 pub mod paths;
 mod program;
 mod rundir;
+mod stores;
 mod supervisor;
 mod wait;
 
@@ -42,4 +45,5 @@ pub use launch::{Ended, Launched, Mode, Spec};
 pub use load::{Amount, Load, Outcome, Report};
 pub use program::{Program, Redis, free_port, workspace_program};
 pub use rundir::RunDir;
+pub use stores::{Nginx, Webdis};
 pub use wait::eventually;

@@ -46,6 +46,13 @@ pub fn failed_logs() -> PathBuf {
     root().join("target/e2e-logs")
 }
 
+/// Another program that `make setup` has brought; `None`: it has not.
+#[must_use]
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = root().join("target/setup/bin").join(name);
+    path.is_file().then_some(path)
+}
+
 /// Where running Envoys keep their files.
 pub(crate) fn run_directories() -> PathBuf {
     root().join("target/e2e-run")

@@ -5,6 +5,7 @@ use crate::config::{Mode, Name, OnError};
 use crate::http::StatusSet;
 use crate::key::{KeySpec, OnMissingKey};
 use crate::matching::Matcher;
+use crate::remote::Via;
 use crate::units::{Share, Span};
 use core::time::Duration;
 use serde::Deserialize;
@@ -19,6 +20,8 @@ pub struct RawConfig {
     pub(super) mode: Mode,
     /// The breakers. The first that matches a request is its breaker.
     pub(super) breakers: Vec<RawRule>,
+    /// A store that several proxies share, for the breakers that say `share: fleet`. Default: none.
+    pub(super) fleet: Option<RawFleet>,
     /// By how much of itself a `Retry-After` may be later than the truth, so that not all come back at once.
     pub(super) retry_after_jitter: Share,
     /// Plugins that name the same one share their breakers. Default: the plugin's name.
@@ -75,9 +78,55 @@ pub(super) struct RawRule {
     /// Whether other filters are told while it is open, as a fact about the whole process.
     #[serde(default)]
     pub(super) critical: bool,
+    /// Who is told when it opens: `fleet` makes the same breakers of other proxies cautious for a while. Only for a rule that
+    /// has one breaker.
+    #[serde(default)]
+    pub(super) share: RawShare,
     /// How many breakers are remembered at the same time: 1 to 1048576.
     #[serde(default = "max_keys")]
     pub(super) max_keys: u32,
+}
+
+/// Who is told when a breaker opens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawShare {
+    /// The workers of this proxy.
+    #[default]
+    Process,
+    /// Other proxies, too.
+    Fleet,
+}
+
+/// A store that several proxies share.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFleet {
+    /// The cluster that reaches it.
+    pub(super) cluster: String,
+    /// `webdis`: Redis, through its HTTP front. `http`: objects by GET and PUT.
+    #[serde(default)]
+    pub(super) via: Via,
+    /// What all keys begin with: words of letters, digits, `-` and `_`, with `:` between them, for `http` with `/`. At most 64 bytes.
+    #[serde(default = "prefix")]
+    pub(super) prefix: String,
+    /// What requests call the host. Default: the cluster's name.
+    #[serde(default)]
+    pub(super) authority: Option<String>,
+    /// The environment variable of the plugin's VM that holds the value of `authorization`. Default: none is sent.
+    #[serde(default)]
+    pub(super) authorization_env: Option<String>,
+    /// How often it is asked whether others have opened: 200ms to 1m.
+    #[serde(default = "sync_interval")]
+    pub(super) sync_interval: Span,
+    /// For how long after another proxy has opened a breaker is cautious: 1s to 1h.
+    #[serde(default = "cautious_for")]
+    pub(super) cautious_for: Span,
+    /// How much of its own evidence a cautious breaker needs: 1% to 100%.
+    #[serde(default = "cautious_evidence")]
+    pub(super) cautious_evidence: Share,
 }
 
 /// What the rates are taken over.
@@ -210,6 +259,7 @@ impl Default for RawConfig {
         Self {
             mode: Mode::default(),
             breakers: Vec::new(),
+            fleet: None,
             retry_after_jitter: Share::from_basis_points(1_000),
             namespace: None,
             on_error: OnError::default(),
@@ -269,4 +319,20 @@ const fn min_calls() -> u32 {
 
 const fn max_keys() -> u32 {
     65_536
+}
+
+fn prefix() -> String {
+    "ballast".to_owned()
+}
+
+const fn sync_interval() -> Span {
+    Span(Duration::from_secs(1))
+}
+
+const fn cautious_for() -> Span {
+    Span(Duration::from_secs(30))
+}
+
+const fn cautious_evidence() -> Share {
+    Share::from_basis_points(5_000)
 }

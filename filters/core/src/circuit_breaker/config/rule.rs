@@ -4,7 +4,7 @@ use super::super::operator::Forced;
 use super::super::outcome::{FailureRule, GrpcSet};
 use super::super::policy::{HalfOpen, MOST_OPEN, OpenWait, Policy, Trip};
 use super::super::window::{MOST_BUCKETS, MOST_CALLS, Shape, time_window};
-use super::raw::{RawFailure, RawFallback, RawHalfOpen, RawOpen, RawRule, RawTrip, RawWindow};
+use super::raw::{RawFailure, RawFallback, RawHalfOpen, RawOpen, RawRule, RawShare, RawTrip, RawWindow};
 use crate::config::{ConfigError, Mode, Name};
 use crate::http::StatusSet;
 use crate::key::{KeySpec, OnMissingKey};
@@ -42,6 +42,8 @@ pub struct Rule {
     pub critical: bool,
     /// Whether all its requests have the same breaker.
     pub is_single: bool,
+    /// Whether other proxies are told when it opens.
+    pub is_shared: bool,
     matcher: Matcher,
     key: KeySpec,
     on_missing_key: OnMissingKey,
@@ -158,6 +160,11 @@ impl Rule {
         let key = raw.key.unwrap_or_else(KeySpec::cluster);
         // A single breaker needs no key to be read: what the rule matches fixes it.
         let is_single = key.is_fixed_by(&raw.matcher);
+        let is_shared = raw.share == RawShare::Fleet;
+        if is_shared && !is_single {
+            let reason = "`fleet` is for a rule with one breaker: match one cluster, or give a key that is the same for all";
+            return Err(at(&path, "share", reason.to_owned()));
+        }
         Ok(Self {
             shared_name: raw.name.as_str().into(),
             name: raw.name,
@@ -169,6 +176,7 @@ impl Rule {
             initial_state: raw.initial_state,
             critical: raw.critical,
             is_single,
+            is_shared,
             matcher: raw.matcher,
             key,
             on_missing_key: raw.on_missing_key,

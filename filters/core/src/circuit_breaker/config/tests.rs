@@ -177,3 +177,42 @@ fn unknown_fields_and_words_are_refused() {
     let error = parse::<Config>(twice.as_bytes()).unwrap_err().to_string();
     assert!(error.starts_with("breakers[1].name: `x`"), "{error}");
 }
+
+#[test]
+fn a_shared_breaker_is_one_and_has_a_store() {
+    let fleet = r#""fleet": { "cluster": "s" }"#;
+    let one = r#"{ "name": "x", "match": { "cluster": "a" }, "share": "fleet" }"#;
+    let shared = config(&format!(r#"{{ {fleet}, "breakers": [{one}] }}"#));
+    assert!(shared.breakers[0].is_shared);
+    let fleet_of = shared.fleet.unwrap();
+    assert_eq!(
+        (fleet_of.sync_interval, fleet_of.cautious_for),
+        (Duration::from_secs(1), Duration::from_secs(30))
+    );
+    assert_eq!(fleet_of.cautious_evidence, Share::from_basis_points(5_000));
+    let many: Vec<String> = (0..33).map(|number| one.replace("\"x\"", &format!("\"x{number}\""))).collect();
+    for (json, expected) in [
+        (format!(r#"{{ "breakers": [{one}] }}"#), "breakers[0].share: `fleet` needs a store"),
+        (
+            format!(r#"{{ {fleet}, "breakers": [{{ "name": "x", "share": "fleet" }}] }}"#),
+            "breakers[0].share: `fleet` is for a rule with one breaker",
+        ),
+        (format!(r#"{{ {fleet}, "breakers": [{}] }}"#, many.join(",")), "breakers[32].share: more than 32"),
+        (r#"{ "fleet": { "cluster": "" } }"#.to_owned(), "fleet.cluster: a cluster is needed"),
+        (
+            r#"{ "fleet": { "cluster": "s", "prefix": "a.b" } }"#.to_owned(),
+            "fleet.prefix: `a.b` is not a prefix",
+        ),
+        (
+            r#"{ "fleet": { "cluster": "s", "cautious_for": "1ms" } }"#.to_owned(),
+            "fleet.cautious_for: `1ms` is not within 1s and 1h",
+        ),
+        (
+            r#"{ "fleet": { "cluster": "s", "cautious_evidence": "0%" } }"#.to_owned(),
+            "fleet.cautious_evidence: `0%` is not 1% to 100%",
+        ),
+    ] {
+        let error = parse::<Config>(json.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{json}: {error}");
+    }
+}

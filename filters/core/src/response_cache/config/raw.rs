@@ -1,5 +1,6 @@
 //! The configuration as it is written. The comments are what the schema says.
 
+use super::remote::RawRemote;
 use super::ttl::Ttl;
 use crate::config::{Mode, Name, OnError};
 use crate::matching::{HeaderName, Matcher};
@@ -24,6 +25,8 @@ pub struct RawConfig {
     pub(super) warm: Option<RawWarm>,
     /// When the cache does no more than it must.
     pub(super) stop_when: RawStopWhen,
+    /// A store that several proxies share, behind the own one. Default: none.
+    pub(super) remote: Option<RawRemote>,
     /// Whether answers carry `Cache-Status` (RFC 9211); `debug` adds the key.
     pub(super) cache_status: CacheStatusHeader,
     /// Plugins that name the same one share what they store. Default: the plugin's name.

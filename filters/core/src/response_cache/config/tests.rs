@@ -234,10 +234,50 @@ fn an_error_names_path_value_and_what_is_allowed() {
         ),
         (
             r#"{"stor": {}}"#,
-            "stor: unknown field `stor`, expected one of `mode`, `store`, `rules`, `purge`, `warm`, `stop_when`, `cache_status`, `namespace`, `on_error`",
+            "stor: unknown field `stor`, expected one of `mode`, `store`, `rules`, `purge`, `warm`, `stop_when`, `remote`, `cache_status`, `namespace`, `on_error`, `show_keys`",
         ),
     ] {
         assert_eq!(parse::<Config>(text.as_bytes()).unwrap_err().to_string(), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_shared_store_has_documented_defaults_and_object_stores_no_lock() {
+    assert_eq!(config("{}").remote, None);
+    let remote =
+        |fields: &str| config(&format!(r#"{{"remote": {{"cluster": "s"{fields}}}}}"#)).remote.unwrap();
+    let webdis = remote("");
+    assert_eq!((webdis.store.prefix.as_str(), webdis.store.authority.as_str()), ("ballast", "s"));
+    assert_eq!((webdis.timeout, webdis.sync_interval), (Duration::from_millis(20), Duration::from_secs(1)));
+    assert_eq!((webdis.lock_ttl, webdis.max_object), (Some(Duration::from_secs(10)), 1 << 20));
+    assert!(webdis.compress.unwrap().covers(b"text/html"));
+    assert_eq!(remote(r#", "via": "http""#).lock_ttl, None);
+    assert_eq!(remote(r#", "via": "http", "lock_ttl": "1s""#).lock_ttl, Some(Duration::from_secs(1)));
+    assert_eq!(remote(r#", "lock_ttl": "0s", "compress": null"#).lock_ttl, None);
+}
+
+#[test]
+fn a_shared_store_that_cannot_be_is_refused_by_name() {
+    for (fields, expected) in [
+        (r#""cluster": """#, "remote.cluster: a cluster is needed"),
+        (r#""cluster": "s", "prefix": "a/b""#, "remote.prefix: `a/b` is not a prefix"),
+        (r#""cluster": "s", "via": "http", "prefix": "a:b""#, "remote.prefix: `a:b` is not a prefix"),
+        (r#""cluster": "s", "timeout": "0ms""#, "remote.timeout: `0s` is not within 1ms and 5s"),
+        (r#""cluster": "s", "lock_ttl": "1ms""#, "remote.lock_ttl: `1ms` is not within 100ms and 5m"),
+        (r#""cluster": "s", "sync_interval": "2m""#, "remote.sync_interval: `2m` is not within 200ms and 1m"),
+        (r#""cluster": "s", "max_object": "10B""#, "remote.max_object: `10B` is not within"),
+        (r#""cluster": "s", "authority": "a b""#, "remote.authority: `a b` is not a host"),
+        (r#""cluster": "s", "authorization_env": "A=B""#, "remote.authorization_env: this is not the name"),
+        (
+            r#""cluster": "s", "compress": {"types": ["x"]}"#,
+            "remote.compress.types[0]: `x` is not a media type",
+        ),
+        (r#""cluster": "s", "via": "redis""#, "remote.via: unknown variant `redis`"),
+        (r#""via": "http""#, "remote: missing field `cluster`"),
+    ] {
+        let error =
+            parse::<Config>(format!(r#"{{"remote": {{{fields}}}}}"#).as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{fields}: {error}");
     }
 }
 
