@@ -9,7 +9,7 @@ use ballast_core::plane::Facts;
 use ballast_core::rewrite::{Rewrite, Unfinished};
 use ballast_core::slots::Fingerprint;
 use ballast_core::time::MonoTime;
-use ballast_host::{Cx, Host, LogLevel, Ordered};
+use ballast_host::{About, Cx, Host, LogLevel, Ordered};
 use core::time::Duration;
 use serde::Serialize;
 use std::rc::Rc;
@@ -74,7 +74,8 @@ impl CircuitBreaker {
             // Who does not hear it sees it on its next tick.
             Ok(_) => _ = cx.broadcast(LOOK.to_vec(), TOLD_WITHIN),
             Err(unfinished) => {
-                cx.log(LogLevel::Error, &format!("{}: an order is lost: {unfinished}", command.breaker));
+                let text = format!("an order is lost: {unfinished}");
+                cx.log_about(LogLevel::Error, About::rule(&command.breaker), &text);
             }
         }
     }
@@ -133,7 +134,8 @@ impl CircuitBreaker {
         let key = Key { rule: Rc::clone(&rule.shared_name), what: What::Order };
         let order = cx.run(&mut Rewrite::new(key, Ordering { forced, now: issued }))?;
         state.obey(order);
-        cx.log(LogLevel::Info, &format!("{}: ordered to be {}", rule.name, order.forced.as_str()));
+        let text = format!("ordered to be {}", order.forced.as_str());
+        cx.log_about(LogLevel::Info, About::rule(rule.name.as_str()).because("operator"), &text);
         Ok(order)
     }
 

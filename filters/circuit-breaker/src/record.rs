@@ -10,7 +10,7 @@ use ballast_core::circuit_breaker::{Change, Key, LetThrough, Record, StateName, 
 use ballast_core::rewrite::Rewrite;
 use ballast_core::slots::Fingerprint;
 use ballast_core::time::MonoTime;
-use ballast_host::{Cx, Host, LogLevel};
+use ballast_host::{About, Cx, Host, LogLevel};
 use std::rc::Rc;
 
 impl CircuitBreaker {
@@ -90,7 +90,8 @@ impl CircuitBreaker {
             Ok(noted) => noted,
             Err(unfinished) => {
                 state.metrics.errors.add(cx.host, 1);
-                cx.log(LogLevel::Warn, &format!("{}: an outcome is lost: {unfinished}", rule.name));
+                let text = format!("an outcome is lost: {unfinished}");
+                cx.log_about(LogLevel::Warn, About::rule(rule.name.as_str()), &text);
                 return;
             }
         };
@@ -140,11 +141,12 @@ impl CircuitBreaker {
         // The breaker has changed, whether the history could be written or not.
         let _ = cx.run(&mut Rewrite::new(key, Remember { fingerprint, change: *change }));
         let Change { from, to, cause, until, at } = change;
-        let mut text = format!("{}: {} -> {} ({})", rule.name, from.as_str(), to.as_str(), cause.as_str());
+        let about = About::rule(rule.name.as_str()).because(cause.as_str());
+        let mut text = format!("{} -> {} ({})", from.as_str(), to.as_str(), cause.as_str());
         if *to == StateName::Open {
             text = format!("{text} for {} ms", until.since(*at).as_millis());
         }
-        cx.log(LogLevel::Info, &text);
+        cx.log_about(LogLevel::Info, about, &text);
         let kind = match to {
             StateName::Open => "breaker_opened",
             StateName::HalfOpen => "breaker_half_open",

@@ -14,10 +14,14 @@
 mod common;
 mod error;
 mod json;
+mod logging;
 mod protobuf;
 
 pub use common::{Mode, Name, OnError, check_unique};
 pub use error::ConfigError;
+#[cfg(feature = "schema")]
+pub use logging::schema;
+pub use logging::{LogFormat, LogLevel, Logging};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -28,19 +32,38 @@ use serde_json::{Map, Value};
 ///
 /// The bytes are neither, or do not say what `T` asks for. Never panics, whatever the bytes are.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
+    parse_logged(bytes).1
+}
+
+/// Reads a configuration as [`parse`] does, and with it how the filter's log lines are written. That is known, as far as
+/// it could be read, also where the rest is refused.
+pub fn parse_logged<T: DeserializeOwned>(bytes: &[u8]) -> (Logging, Result<T, ConfigError>) {
+    match object(bytes) {
+        Ok(mut fields) => {
+            let (logging, taken) = Logging::take(&mut fields);
+            (logging, taken.and_then(|()| typed(fields)))
+        }
+        Err(error) => (Logging::default(), Err(error)),
+    }
+}
+
+fn object(bytes: &[u8]) -> Result<Map<String, Value>, ConfigError> {
     let text = bytes.trim_ascii();
-    let value = match text.first() {
-        None => Value::Object(Map::new()),
-        Some(_) if protobuf::looks_encoded(bytes) => {
-            Value::Object(protobuf::decode(bytes).map_err(ConfigError::at_root)?)
-        }
-        Some(b'{') => json::parse(text).map_err(|error| ConfigError::at_root(error.to_string()))?,
-        Some(_) => {
-            let expected = "a configuration is a JSON object or a google.protobuf.Struct";
-            return Err(ConfigError::at_root(expected.to_owned()));
-        }
-    };
-    serde_path_to_error::deserialize(value)
+    let expected =
+        || ConfigError::at_root("a configuration is a JSON object or a google.protobuf.Struct".to_owned());
+    match text.first() {
+        None => Ok(Map::new()),
+        Some(_) if protobuf::looks_encoded(bytes) => protobuf::decode(bytes).map_err(ConfigError::at_root),
+        Some(b'{') => match json::parse(text).map_err(|error| ConfigError::at_root(error.to_string()))? {
+            Value::Object(fields) => Ok(fields),
+            _ => Err(expected()),
+        },
+        Some(_) => Err(expected()),
+    }
+}
+
+fn typed<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, ConfigError> {
+    serde_path_to_error::deserialize(Value::Object(fields))
         .map_err(|error| ConfigError::new(place(&error.path().to_string()), error.inner().to_string()))
 }
 

@@ -80,3 +80,19 @@ fn a_key_is_a_list_of_parts_and_a_status_a_number_or_a_range() {
     );
     assert_eq!(schema::<StatusSet>()["items"]["anyOf"][0]["maximum"], 599);
 }
+
+#[test]
+fn every_configuration_says_how_log_lines_are_written() {
+    let schema = ballast_core::config::schema::<ballast_core::rate_limit::config::RawConfig>();
+    for (field, default, words) in [
+        ("log_format", "text", vec!["text", "json"]),
+        ("log_level", "debug", vec!["debug", "info", "warn", "error"]),
+    ] {
+        let field = &schema["properties"][field];
+        assert_eq!(field["default"], default, "{field}");
+        let named: Vec<&Value> = field["oneOf"].as_array().unwrap().iter().map(|one| &one["const"]).collect();
+        assert_eq!(named, words, "{field}");
+    }
+    assert_eq!(schema["additionalProperties"], json!(false));
+    assert!(schema["properties"]["limits"].is_object());
+}

@@ -8,7 +8,7 @@
 
 mod imports;
 
-use crate::host::{HostError, Map, MetricKind};
+use crate::host::{HostError, LogLevel, Map, MetricKind};
 use imports as raw;
 use std::ptr::{null, null_mut};
 
@@ -66,7 +66,13 @@ pub(crate) fn memory_bytes() -> u64 {
     u64::try_from(pages).unwrap_or(0).saturating_mul(65_536)
 }
 
-pub(crate) fn log(level: u32, message: &str) {
+pub(crate) fn log(level: LogLevel, message: &str) {
+    let level = match level {
+        LogLevel::Debug => 1,
+        LogLevel::Info => 2,
+        LogLevel::Warn => 3,
+        LogLevel::Error => 4,
+    };
     // SAFETY: pointer and length name one live slice. A log line that cannot be written has nowhere to be reported.
     let _ = unsafe { raw::proxy_log(level, message.as_ptr(), message.len()) };
 }

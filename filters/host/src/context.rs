@@ -2,6 +2,7 @@
 
 use crate::drive::{Scope, drive};
 use crate::host::{CallToken, GrpcCall, Host, HostError, HttpCall, LogLevel};
+use crate::log::About;
 use crate::services::Services;
 use ballast_core::protocol::Machine;
 use ballast_core::slots::Secret;
@@ -98,9 +99,14 @@ impl<H: Host> Cx<'_, H> {
         Ok(self.remember_call(token))
     }
 
-    /// Writes a log line that begins with the filter's name.
+    /// Writes a log line in the filter's name.
     pub fn log(&self, level: LogLevel, message: &str) {
-        self.host.log(level, &format!("{}: {message}", self.services.filter_name));
+        self.log_about(level, About::default(), message);
+    }
+
+    /// Writes a log line in the filter's name that says what it is about.
+    pub fn log_about(&self, level: LogLevel, about: About<'_>, message: &str) {
+        self.services.scope.log(self.host, level, about, message);
     }
 
     fn remember_call(&mut self, token: CallToken) -> CallToken {

@@ -1,24 +1,40 @@
 //! Drives conversations with the shared store: the one compare-and-swap loop.
 
-use crate::host::Host;
+use crate::host::{Host, LogLevel};
+use crate::log::{About, Logger};
+use ballast_core::config::Logging;
 use ballast_core::protocol::{Input, Machine, Step};
 use core::fmt::{Display, Write};
 
 /// The layout of shared keys and values. A new layout gets a new number, so that old and new filters run side by side.
 pub const LAYOUT_VERSION: u32 = 1;
 
-/// Where a filter's shared state lives: `ballast/<layout version>/<filter>/<namespace>/`.
+/// Where a filter's shared state lives, `ballast/<layout version>/<filter>/<namespace>/`, and who its log lines are from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     prefix: String,
     namespace: String,
+    logger: Logger,
 }
 
 impl Scope {
     /// The scope of a filter's namespace.
     pub fn new(filter: &str, namespace: &str) -> Self {
         let prefix = format!("ballast/{LAYOUT_VERSION}/{filter}/{namespace}/");
-        Self { prefix, namespace: namespace.to_owned() }
+        let logger = Logger::new(filter, Logging::default());
+        Self { prefix, namespace: namespace.to_owned(), logger }
+    }
+
+    /// With log lines that are written like this.
+    #[must_use]
+    pub(crate) fn logging(mut self, logging: Logging) -> Self {
+        self.logger.logging = logging;
+        self
+    }
+
+    /// Writes a log line.
+    pub(crate) fn log(&self, host: &impl Host, level: LogLevel, about: About<'_>, message: &str) {
+        self.logger.log(host, level, &self.namespace, about, message);
     }
 
     /// The namespace: what configurations that name the same one share.

@@ -3,6 +3,7 @@
 //! Filters take `host: &impl Host` as an argument, so what a callback may do is in its signature. Every method says what happened:
 //! a status is an error, never a panic. [`crate::proxy::Proxy`] is the one implementation.
 
+pub use ballast_core::config::LogLevel;
 use ballast_core::protocol::Version;
 use ballast_core::time::{MonoTime, WallTime};
 use core::time::Duration;
@@ -121,20 +122,6 @@ pub enum Half {
     Request,
     /// The response, paused in a response callback.
     Response,
-}
-
-/// How loud a log line is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u32)]
-pub enum LogLevel {
-    /// For following one request.
-    Debug = 1,
-    /// Rare and ordinary.
-    Info = 2,
-    /// Somebody should look.
-    Warn = 3,
-    /// Something asked for was not done.
-    Error = 4,
 }
 
 /// What a shared key holds.

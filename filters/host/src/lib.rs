@@ -30,6 +30,7 @@ mod filter;
 mod here;
 mod host;
 mod leases;
+mod log;
 mod membership;
 mod metrics;
 mod orders;
@@ -58,6 +59,7 @@ pub use host::{
     Buffer, CallToken, GrpcCall, Half, Headers, Host, HostError, HttpCall, LogLevel, Map, MetricId,
     MetricKind, QueueId, Reply, Shared, StreamId,
 };
+pub use log::About;
 pub use metrics::{Counter, Gauge, Histogram};
 pub use orders::{OrderId, Ordered};
 pub use parking::{Ask, Asked, Permit};

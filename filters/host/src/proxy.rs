@@ -37,7 +37,7 @@ impl Host for Proxy {
     }
 
     fn log(&self, level: LogLevel, message: &str) {
-        abi::log(level as u32, message);
+        abi::log(level, message);
     }
 
     fn shared(&self, key: &str) -> Result<Shared, HostError> {

@@ -11,6 +11,7 @@
 //! the filter then gives each response body and trailers callback to the [`Replacement`], which puts the new body in
 //! place of the first piece and nothing in that of the others.
 
+use crate::context::Cx;
 use crate::filter::{Flow, Next};
 use crate::host::{Buffer, Half, Host, LogLevel, Map, Reply};
 
@@ -42,8 +43,8 @@ impl Replacement {
     /// log shows where only a direct reply can carry the answer.
     ///
     /// Returns how the stream goes on, and what is to be done to its body; nothing where none comes.
-    pub fn begin(
-        host: &impl Host,
+    pub fn begin<H: Host>(
+        cx: &Cx<'_, H>,
         header_only: bool,
         answer: Answer,
         code_details: &str,
@@ -64,28 +65,28 @@ impl Replacement {
         if !header_only && !has_no_body(answer.status()) {
             pairs.push(("content-length", length.as_bytes()));
         }
-        if let Err(error) = host.set_headers(Map::ResponseHeaders, &pairs) {
-            host.log(LogLevel::Error, &format!("a held answer cannot be replaced: {error}"));
+        if let Err(error) = cx.host.set_headers(Map::ResponseHeaders, &pairs) {
+            cx.log(LogLevel::Error, &format!("a held answer cannot be replaced: {error}"));
             return (Next::Reply(Box::new(direct(answer, code_details))), None);
         }
         (Next::Resume(Half::Response), (!header_only).then_some(Self { body: answer.body }))
     }
 
     /// A piece of the held answer's body has come.
-    pub fn on_body(&mut self, host: &impl Host, size: usize) -> Flow {
+    pub fn on_body<H: Host>(&mut self, cx: &Cx<'_, H>, size: usize) -> Flow {
         let body = core::mem::take(&mut self.body);
         if (size > 0 || !body.is_empty())
-            && let Err(error) = host.set_buffer(Buffer::ResponseBody, 0, size, &body)
+            && let Err(error) = cx.host.set_buffer(Buffer::ResponseBody, 0, size, &body)
         {
-            host.log(LogLevel::Error, &format!("a held answer's body cannot be replaced: {error}"));
+            cx.log(LogLevel::Error, &format!("a held answer's body cannot be replaced: {error}"));
         }
         Flow::Continue
     }
 
     /// The held answer's trailers have come: they are not those of the new one.
-    pub fn on_trailers(&mut self, host: &impl Host) -> Flow {
-        if let Err(error) = host.set_headers(Map::ResponseTrailers, &[]) {
-            host.log(LogLevel::Error, &format!("a held answer's trailers cannot be removed: {error}"));
+    pub fn on_trailers<H: Host>(&mut self, cx: &Cx<'_, H>) -> Flow {
+        if let Err(error) = cx.host.set_headers(Map::ResponseTrailers, &[]) {
+            cx.log(LogLevel::Error, &format!("a held answer's trailers cannot be removed: {error}"));
         }
         Flow::Continue
     }

@@ -7,14 +7,16 @@
 
 use crate::abi;
 use crate::context::Cx;
+use crate::drive::Scope;
 use crate::filter::{CallAnswer, Filter, Next};
 use crate::host::{Buffer, CallToken, Host, HostError, LogLevel, Map, StreamId};
+use crate::log::About;
 use crate::orders::Ordered;
 use crate::proxy::Proxy;
 use crate::reports::report;
 use crate::services::{Errand, Incoming, Services};
 use crate::stream::StreamContext;
-use ballast_core::config;
+use ballast_core::config::{self, Logging};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use std::cell::RefCell;
@@ -46,7 +48,7 @@ impl<F: Filter> Root<F> {
         callback: impl FnOnce(&mut F, &mut Cx<'_, Proxy>) -> T,
     ) -> Option<T> {
         let Ok(mut running) = self.running.try_borrow_mut() else {
-            abi::log(LogLevel::Error as u32, "a callback came while another one ran; it was skipped");
+            abi::log(LogLevel::Error, "a callback came while another one ran; it was skipped");
             return None;
         };
         let Running { filter, services } = running.as_mut()?;
@@ -132,19 +134,41 @@ impl<F: Filter> Root<F> {
             Next::Reply(reply) => Proxy.reply(&reply),
         };
         if let Err(error) = done {
-            abi::log(LogLevel::Warn as u32, &format!("{}: a held stream could not go on: {error}", F::NAME));
+            let text = format!("a held stream could not go on: {error}");
+            self.with(None, |_, cx| cx.log(LogLevel::Warn, &text));
         }
         // The context that runs is always there.
         let _ = Proxy.focus(StreamId(from));
     }
 
-    fn configure(&self, size: usize) -> Result<(), String> {
-        let bytes = Proxy.buffer(Buffer::Configuration, 0, size).map_err(|error| error.to_string())?;
-        let parsed: F::Config = config::parse(&bytes).map_err(|error| error.to_string())?;
+    /// Starts with the configuration, or says in the log why not.
+    fn configure(&self, size: usize) -> bool {
         let plugin = Proxy.property("plugin_name").unwrap_or_default();
         let plugin = String::from_utf8_lossy(&plugin);
-        let namespace = F::namespace(&parsed).unwrap_or(&plugin).to_owned();
-        let mut services = Services::new(F::NAME, &namespace);
+        let bytes = Proxy.buffer(Buffer::Configuration, 0, size).map_err(|error| error.to_string());
+        let (logging, started) = match bytes {
+            Ok(bytes) => {
+                let (logging, parsed) = config::parse_logged::<F::Config>(&bytes);
+                let parsed = parsed.map_err(|error| error.to_string());
+                (logging, parsed.and_then(|parsed| self.start(parsed, &plugin, logging)))
+            }
+            Err(error) => (Logging::default(), Err(error)),
+        };
+        if let Err(reason) = &started {
+            let text = format!("invalid configuration: {reason}");
+            Scope::new(F::NAME, &plugin).logging(logging).log(
+                &Proxy,
+                LogLevel::Error,
+                About::default(),
+                &text,
+            );
+        }
+        started.is_ok()
+    }
+
+    fn start(&self, parsed: F::Config, plugin: &str, logging: Logging) -> Result<(), String> {
+        let namespace = F::namespace(&parsed).unwrap_or(plugin).to_owned();
+        let mut services = Services::new(F::NAME, &namespace, logging);
         let filter = F::start(parsed, &mut Cx { host: &Proxy, services: &mut services, stream: None })
             .map_err(|error| error.to_string())?;
         services.adjust_tick(&Proxy, Proxy.now());
@@ -282,13 +306,7 @@ impl<F: Filter> Context for RootHandle<F> {
 
 impl<F: Filter> RootContext for RootHandle<F> {
     fn on_configure(&mut self, size: usize) -> bool {
-        match self.0.configure(size) {
-            Ok(()) => true,
-            Err(reason) => {
-                abi::log(LogLevel::Error as u32, &format!("{}: invalid configuration: {reason}", F::NAME));
-                false
-            }
-        }
+        self.0.configure(size)
     }
 
     fn on_tick(&mut self) {

@@ -14,6 +14,7 @@ use crate::queues::Queues;
 use crate::reports::{Defined, Reports};
 use crate::timers::Timers;
 use ballast_core::bus::Outbox;
+use ballast_core::config::Logging;
 use ballast_core::events::Notebook;
 use ballast_core::orders::Parcel;
 use ballast_core::slots::Secret;
@@ -29,7 +30,7 @@ const NUDGE: &[u8] = &[0];
 /// The shared mechanisms, as one root sees them.
 #[derive(Debug)]
 pub struct Services {
-    /// The filter's name, for log lines.
+    /// The filter's name.
     pub(crate) filter_name: &'static str,
     /// Where the filter's shared state lives.
     pub(crate) scope: Scope,
@@ -74,10 +75,10 @@ pub(crate) enum Errand {
 }
 
 impl Services {
-    pub(crate) fn new(filter_name: &'static str, namespace: &str) -> Self {
+    pub(crate) fn new(filter_name: &'static str, namespace: &str, logging: Logging) -> Self {
         Self {
             filter_name,
-            scope: Scope::new(filter_name, namespace),
+            scope: Scope::new(filter_name, namespace).logging(logging),
             queues: Queues::default(),
             membership: Membership::default(),
             secret: None,

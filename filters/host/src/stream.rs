@@ -1,6 +1,5 @@
 //! The generic stream context: turns what a filter returns into what the proxy does.
 
-use crate::abi;
 use crate::context::Cx;
 use crate::filter::{Filter, Flow};
 use crate::host::{Host, LogLevel};
@@ -35,7 +34,8 @@ impl<F: Filter> StreamContext<F> {
             Flow::Reply(reply) => match Proxy.reply(&reply) {
                 Ok(()) => Action::Pause,
                 Err(error) => {
-                    abi::log(LogLevel::Error as u32, &format!("{}: cannot answer: {error}", F::NAME));
+                    let text = format!("cannot answer: {error}");
+                    self.root.with(None, |_, cx| cx.log(LogLevel::Error, &text));
                     Action::Continue
                 }
             },

@@ -176,7 +176,7 @@ impl Filter for ResponseCache {
                 }
                 Flow::Continue
             }
-            Stream::Replacing(replacement) => replacement.on_body(cx.host, size),
+            Stream::Replacing(replacement) => replacement.on_body(cx, size),
             // The answer that is held is not the client's.
             Stream::AskedAgain(_) => Flow::Pause,
             _ => Flow::Continue,
@@ -191,7 +191,7 @@ impl Filter for ResponseCache {
                 *stream = Stream::Untouched;
                 Flow::Continue
             }
-            Stream::Replacing(replacement) => replacement.on_trailers(cx.host),
+            Stream::Replacing(replacement) => replacement.on_trailers(cx),
             _ => Flow::Continue,
         }
     }

@@ -300,7 +300,7 @@ impl ResponseCache {
         let mut headers = vec![(":status".to_owned(), reply.status.to_string().into_bytes())];
         headers.extend(reply.headers);
         let answer = Answer { headers, body: reply.body };
-        let (next, replacement) = Replacement::begin(cx.host, end, answer, &reply.details);
+        let (next, replacement) = Replacement::begin(cx, end, answer, &reply.details);
         *stream = replacement.map_or(Stream::Untouched, Stream::Replacing);
         match next {
             Next::Reply(reply) => Flow::Reply(reply),

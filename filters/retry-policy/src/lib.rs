@@ -137,7 +137,7 @@ impl Filter for RetryPolicy {
     ) -> Flow {
         match stream {
             Stream::Replayed(replayed) => {
-                replayed.replacement.as_mut().map_or(Flow::Continue, |new| new.on_body(cx.host, size))
+                replayed.replacement.as_mut().map_or(Flow::Continue, |new| new.on_body(cx, size))
             }
             _ => Flow::Continue,
         }
@@ -146,7 +146,7 @@ impl Filter for RetryPolicy {
     fn on_response_trailers<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) -> Flow {
         match stream {
             Stream::Replayed(replayed) => {
-                replayed.replacement.as_mut().map_or(Flow::Continue, |new| new.on_trailers(cx.host))
+                replayed.replacement.as_mut().map_or(Flow::Continue, |new| new.on_trailers(cx))
             }
             _ => Flow::Continue,
         }

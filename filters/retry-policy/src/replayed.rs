@@ -251,7 +251,7 @@ impl RetryPolicy {
         self.finish(replayed, outcome, said, last.as_mut(), cx);
         match (last, replayed.held) {
             (Some(answer), Some(header_only)) => {
-                let (next, replacement) = Replacement::begin(cx.host, header_only, answer, DETAILS);
+                let (next, replacement) = Replacement::begin(cx, header_only, answer, DETAILS);
                 replayed.replacement = replacement;
                 next
             }

@@ -92,14 +92,20 @@ pub fn unpack(paths: &Paths, name: &str, packages: &[Package<'_>], origin: Origi
     Ok(directory)
 }
 
-/// Puts a script in place that starts a program of an unpacked directory with the libraries unpacked beside it.
+/// Puts a script in place that starts a program of an unpacked directory with the libraries unpacked beside it, and
+/// with these files named by environment variables.
 ///
 /// # Errors
 ///
 /// When the script cannot be written.
-pub fn install_launcher(directory: &Path, program: &str, place: &Path) -> io::Result<()> {
+pub fn install_launcher(
+    directory: &Path,
+    program: &str,
+    environment: &[(&str, &Path)],
+    place: &Path,
+) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let script = launcher(&directory.join(program), &library_directories(directory));
+    let script = launcher(&directory.join(program), &library_directories(directory), environment);
     replace(place, |new| {
         fs::write(new, script)?;
         fs::set_permissions(new, fs::Permissions::from_mode(0o755))
@@ -110,7 +116,7 @@ fn download(apt: &Apt, packages: &[Package<'_>], origin: Origin, log: &Path) -> 
     let chosen = packages.iter().map(|package| choose(apt, package)).collect::<Result<Vec<_>, _>>()?;
     let mut get = apt.command("apt-get");
     match origin {
-        Origin::Suite(_) => get.arg("download"),
+        Origin::Suite(_) | Origin::Alone => get.arg("download"),
         Origin::Machine => get.args(["install", "--download-only", "--yes", "--no-install-recommends"]),
     };
     command::run(get.args(chosen).current_dir(apt.archives()), log, DOWNLOAD_LIMIT)
@@ -152,11 +158,14 @@ fn is_of_release(version: &str, release: &str) -> bool {
 }
 
 /// A script that starts a program of an unpacked directory with the libraries that were unpacked beside it.
-fn launcher(program: &Path, libraries: &[PathBuf]) -> String {
+fn launcher(program: &Path, libraries: &[PathBuf], environment: &[(&str, &Path)]) -> String {
     let libraries: Vec<_> = libraries.iter().map(|directory| directory.to_string_lossy()).collect();
+    let variables =
+        environment.iter().map(|(name, file)| format!("{name}='{}'\nexport {name}\n", file.display()));
     format!(
-        "#!/bin/sh\nLD_LIBRARY_PATH='{}'\nexport LD_LIBRARY_PATH\nexec '{}' \"$@\"\n",
+        "#!/bin/sh\nLD_LIBRARY_PATH='{}'\nexport LD_LIBRARY_PATH\n{}exec '{}' \"$@\"\n",
         libraries.join(":"),
+        variables.collect::<String>(),
         program.display()
     )
 }
@@ -219,10 +228,21 @@ mod tests {
 
     #[test]
     fn a_launcher_finds_both_the_program_and_its_libraries() {
-        let script = launcher(Path::new("/d/usr/bin/p"), &["/d/usr/lib/a".into(), "/d/lib/a".into()]);
+        let libraries = ["/d/usr/lib/a".into(), "/d/lib/a".into()];
+        let script = launcher(Path::new("/d/usr/bin/p"), &libraries, &[("F", Path::new("/d/f"))]);
         let lines: Vec<_> = script.lines().collect();
         let libraries = "LD_LIBRARY_PATH='/d/usr/lib/a:/d/lib/a'";
-        assert_eq!(lines, ["#!/bin/sh", libraries, "export LD_LIBRARY_PATH", "exec '/d/usr/bin/p' \"$@\""]);
+        assert_eq!(
+            lines,
+            [
+                "#!/bin/sh",
+                libraries,
+                "export LD_LIBRARY_PATH",
+                "F='/d/f'",
+                "export F",
+                "exec '/d/usr/bin/p' \"$@\""
+            ]
+        );
     }
 
     #[test]

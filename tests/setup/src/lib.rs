@@ -21,6 +21,7 @@ mod paths;
 mod redis;
 pub mod stages;
 mod stores;
+pub mod tools;
 mod versions;
 mod wasm_targets;
 mod wasm_tests;

@@ -114,3 +114,35 @@ fn two_rules_of_one_name_are_refused_with_both_positions() {
     let error = check_unique("rules", &names).unwrap_err().to_string();
     assert_eq!(error, "rules[2].name: `a` is the name of rules[0] too: names must be unique");
 }
+
+#[test]
+fn how_log_lines_are_written_is_read_beside_what_the_filter_asks_for() {
+    let json = Logging { format: LogFormat::Json, level: LogLevel::Warn };
+    for (text, logging, refused) in [
+        ("{}", Logging::default(), None),
+        (r#"{"mode": "shadow"}"#, Logging::default(), None),
+        (r#"{"log_format": "json", "log_level": "warn"}"#, json, None),
+        (
+            r#"{"log_format": "xml"}"#,
+            Logging::default(),
+            Some("log_format: unknown variant `xml`, expected `text` or `json`"),
+        ),
+        (
+            r#"{"log_format": "json", "log_level": "loud"}"#,
+            Logging { format: LogFormat::Json, level: LogLevel::Debug },
+            Some("log_level: unknown variant `loud`, expected one of `debug`, `info`, `warn`, `error`"),
+        ),
+        (
+            r#"{"log_format": "json", "log_level": "warn", "wait": 1}"#,
+            json,
+            Some(
+                "wait: `1` is not a duration, its unit is missing: write it like `250ms` (ns, us, ms, s, m, h, d)",
+            ),
+        ),
+        ("[]", Logging::default(), Some("a configuration is a JSON object or a google.protobuf.Struct")),
+    ] {
+        let (read, parsed) = parse_logged::<Sample>(text.as_bytes());
+        let error = parsed.err().map(|error| error.to_string());
+        assert_eq!((read, error.as_deref()), (logging, refused), "{text}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::here::Here;
 use crate::host::{Host, LogLevel};
+use crate::log::About;
 use ballast_core::parking::{Because, Line};
 use ballast_core::permits::{Readopt, Readopting};
 use ballast_core::vms::Member;
@@ -63,12 +64,12 @@ impl Counter {
             let readopting = Readopting { before, me, held, most, view };
             match here.run(&mut Readopt::new(Key::Holders(Rc::clone(name)), readopting)) {
                 Ok(0) => {}
-                Ok(over) => here.host.log(
-                    LogLevel::Warn,
-                    &format!(
+                Ok(over) => {
+                    let text = format!(
                         "permit {name}: {over} over the limit, since this worker was silent for too long"
-                    ),
-                ),
+                    );
+                    here.scope.log(here.host, LogLevel::Warn, About::default(), &text);
+                }
                 Err(_) => return false,
             }
         }

@@ -8,6 +8,8 @@
 )]
 
 mod configurations;
+mod labels;
+mod logging;
 mod shipped;
 
 use ballast_wasm_host::{exports, imports};

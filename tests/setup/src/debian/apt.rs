@@ -19,6 +19,8 @@ use crate::command;
 pub enum Origin {
     /// The machine's own sources, with all that the packages depend on but the C library, which is the machine's.
     Machine,
+    /// The machine's own sources: the packages alone.
+    Alone,
     /// This suite of the mirror from which the machine gets its release: the packages alone.
     Suite(&'static str),
 }
