@@ -1,5 +1,6 @@
 //! The configurations that are compared.
 
+mod admin;
 mod circuit_breaker;
 mod load_shedding;
 mod rate_limit;
@@ -67,6 +68,7 @@ pub fn yardsticks() -> [Variant; 2] {
 /// The variants of each filter, by the filter's name.
 pub fn variants() -> Vec<(&'static str, Vec<Variant>)> {
     vec![
+        ("admin", admin::variants()),
         ("load-shedding", load_shedding::variants()),
         ("rate-limit", rate_limit::variants()),
         ("response-cache", response_cache::variants()),

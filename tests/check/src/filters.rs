@@ -1,7 +1,7 @@
 //! The filters, and how each reads its configuration.
 
 use ballast_core::config::{ConfigError, parse};
-use ballast_core::{circuit_breaker, load_shedding, rate_limit, response_cache, retry_policy};
+use ballast_core::{admin, circuit_breaker, load_shedding, rate_limit, response_cache, retry_policy};
 
 /// One of Ballast's filters.
 #[derive(Clone, Copy)]
@@ -17,7 +17,13 @@ pub struct Filter {
 }
 
 /// All of them, outermost in the recommended chain first.
-pub const FILTERS: [Filter; 5] = [
+pub const FILTERS: [Filter; 6] = [
+    Filter {
+        name: "admin",
+        rules: "alerts",
+        first_match_wins: false,
+        read: |bytes| parse::<admin::config::Config>(bytes).map(drop),
+    },
     Filter {
         name: "load-shedding",
         rules: "bulkheads",
@@ -68,6 +74,7 @@ impl Filter {
         let has = |field: &str| fields.clone().any(|name| name == field);
         let shedding = ["limit", "bulkheads", "admission", "queue", "load_signals", "priority", "fairness"];
         match () {
+            () if ["endpoints", "access", "drain"].iter().any(|field| has(field)) => Self::named("admin"),
             () if shedding.iter().any(|field| has(field)) => Self::named("load-shedding"),
             () if has("limits") => Self::named("rate-limit"),
             () if has("rules") || has("store") => Self::named("response-cache"),
@@ -102,6 +109,7 @@ mod tests {
             ("dist/ballast_rate_limit.wasm", Some("rate-limit")),
             ("oci://registry.example/ballast/rate-limit:1.0", Some("rate-limit")),
             ("https://example.com/ballast_circuit_breaker.wasm?sum=1", Some("circuit-breaker")),
+            ("dist/ballast_admin.wasm", Some("admin")),
             ("/opt/other_rate_limit.wasm", None),
             ("dist/ballast.wasm", None),
         ] {
@@ -115,6 +123,7 @@ mod tests {
             (&["mode", "limits"][..], Some("rate-limit")),
             (&["limit", "exempt"], Some("load-shedding")),
             (&["rules"], Some("response-cache")),
+            (&["endpoints", "drain"], Some("admin")),
             (&["breakers"], Some("circuit-breaker")),
             (&["policies"], Some("retry-policy")),
             (&["mode"], None),

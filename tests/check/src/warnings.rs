@@ -20,7 +20,8 @@ pub fn of_settings(filter: &Filter, value: &Value, map: &Map<'_>, findings: &mut
         warn("mode", "the filter does nothing while `mode` is `disabled`".to_owned());
     }
     let rules = value[filter.rules].as_array().map(Vec::as_slice).unwrap_or_default();
-    if rules.is_empty() && filter.name != "load-shedding" {
+    let works_without = matches!(filter.name, "load-shedding" | "admin");
+    if rules.is_empty() && !works_without {
         warn("", format!("`{}` is empty: the filter does nothing", filter.rules));
     }
     let mut takes_all: Option<&str> = None;
@@ -182,7 +183,7 @@ fn of_surroundings(understood: &Understood<'_>, findings: &mut Vec<Finding>) {
         let message = "a key by `client_address` believes the client's own x-forwarded-for without `use_remote_address: true`";
         warn(plugin.place, message);
     }
-    let parks = matches!(plugin.filter.name, "load-shedding" | "response-cache" | "retry-policy");
+    let parks = matches!(plugin.filter.name, "admin" | "load-shedding" | "response-cache" | "retry-policy");
     if parks && text(manager, "stream_idle_timeout").is_none() {
         let message = "requests that wait in a VM that crashes hang for five minutes without a `stream_idle_timeout`; 15s is usual";
         warn(plugin.place, message);

@@ -57,9 +57,17 @@ pub fn over_http2(builder: EnvoyBuilder) -> EnvoyBuilder {
 ///
 /// When the sample does not exist or holds no configuration.
 pub fn configured(sample: &str, configuration: &str) -> String {
+    with_configuration(&text_of(sample), 0, configuration)
+}
+
+/// The text of a sample.
+///
+/// # Panics
+///
+/// When it does not exist.
+pub fn text_of(sample: &str) -> String {
     let path = ballast_modules::workspace_root().join("envoy").join(sample);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    first_configured(&text, configuration)
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// The text of a chain with another configuration of one of its filters.
@@ -70,12 +78,19 @@ pub fn configured(sample: &str, configuration: &str) -> String {
 pub fn filter_configured(text: &str, filter: &str, configuration: &str) -> String {
     let begin = text.find(&format!("- name: ballast.{filter}\n")).expect("the filter is in the chain");
     let (before, rest) = text.split_at(begin);
-    format!("{before}{}", first_configured(rest, configuration))
+    format!("{before}{}", with_configuration(rest, 0, configuration))
 }
 
-/// The text with another value of the first configuration in it.
-fn first_configured(text: &str, configuration: &str) -> String {
-    let (before, rest) = text.split_once("value: |\n").expect("the sample has a configuration");
+/// A bootstrap with another configuration of the filter that is the `nth` with one, from 0.
+///
+/// # Panics
+///
+/// When there are not so many.
+pub fn with_configuration(text: &str, nth: usize, configuration: &str) -> String {
+    let (start, mark) =
+        text.match_indices("value: |\n").nth(nth).expect("the sample has such a configuration");
+    let (before, rest) = text.split_at(start);
+    let rest = rest.strip_prefix(mark).expect("it is there");
     let indent = rest.len() - rest.trim_start_matches(' ').len();
     let after: String = rest
         .lines()

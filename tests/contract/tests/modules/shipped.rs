@@ -1,5 +1,6 @@
 //! The modules that ship, with what each may be.
 
+mod admin;
 mod circuit_breaker;
 mod load_shedding;
 mod rate_limit;
@@ -20,6 +21,7 @@ pub(crate) struct Shipped {
 
 /// Each of them, by name.
 pub(crate) const SHIPPED: &[Shipped] = &[
+    admin::ADMIN,
     circuit_breaker::CIRCUIT_BREAKER,
     load_shedding::LOAD_SHEDDING,
     rate_limit::RATE_LIMIT,
