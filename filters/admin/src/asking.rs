@@ -103,6 +103,7 @@ impl Admin {
                     // One that is not counted is refused all the same.
                     let _ = cx.run(&mut Rewrite::new(FAILURES, failed));
                     cx.log(LogLevel::Warn, &format!("a wrong token for {}", found.route.path));
+                    cx.event("login_failed", "", found.route.path, "");
                 }
                 Err(refusal)
             }

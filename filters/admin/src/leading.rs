@@ -6,7 +6,7 @@ use crate::checking::Checking;
 use crate::draining::DRAIN;
 use crate::envoy::Looking;
 use crate::health::SINCE;
-use crate::snapshot::Moving;
+use crate::storing::Moving;
 use ballast_core::admin::drain::{Advance, Drain, Phase};
 use ballast_core::admin::health::Since;
 use ballast_core::rewrite::Rewrite;

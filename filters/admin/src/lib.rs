@@ -27,6 +27,7 @@ mod metrics;
 mod ordering;
 mod reporting;
 mod snapshot;
+mod storing;
 mod stream;
 
 use ballast_core::admin::access::{Credential, Rights};
@@ -73,7 +74,7 @@ pub struct Admin {
     checking: Checking,
     alerting: alerting::Alerting,
     looking: envoy::Looking,
-    moving: snapshot::Moving,
+    moving: storing::Moving,
     leading: Leading,
 }
 
@@ -111,7 +112,7 @@ impl Filter for Admin {
             checking: Checking::default(),
             alerting: alerting::Alerting::default(),
             looking: envoy::Looking::default(),
-            moving: snapshot::Moving::default(),
+            moving: storing::Moving::default(),
             leading: Leading::default(),
             config,
         };
@@ -146,7 +147,9 @@ impl Filter for Admin {
         } else if self.config.endpoints == Endpoints::Enabled
             && let Some(id) = cx.stream_number()
         {
+            // Nobody waits for it any more.
             self.ready.remove(&id);
+            self.told.retain(|_, (stream, _)| *stream != id);
             self.jobs.retain(|job| !job.is_for(id));
         }
     }

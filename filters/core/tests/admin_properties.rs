@@ -116,7 +116,8 @@ proptest! {
                     let is_late = in_phase >= Duration::from_secs(10) || now.since(drain.begun) >= patience.force_after;
                     prop_assert!(is_late || (in_flight == 0 && silent == 0), "{:?} -> {:?}", drain, next);
                     prop_assert!(next.abandoned == 0 || next.phase == Phase::Finished);
-                    prop_assert!(edit(&mut value, &Advance { from: drain, to: next.clone() }));
+                    let advanced = edit(&mut value, &Advance { from: drain, to: next.clone() });
+                    prop_assert!(advanced);
                     prop_assert_eq!(Drain::read(value.as_deref()), Some(next));
                 }
             }

@@ -51,7 +51,7 @@ fn from_debian(paths: &Paths) -> Result<(), String> {
     let package = Package { name: PROGRAM, release: None };
     let directory =
         debian::unpack(paths, "redis", &[package], Origin::Machine).map_err(|error| error.cause())?;
-    debian::install_launcher(&directory, "usr/bin/redis-server", &paths.redis)
+    debian::install_launcher(&directory, "usr/bin/redis-server", &[], &paths.redis)
         .map_err(|error| error.to_string())
 }
 

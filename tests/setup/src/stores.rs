@@ -25,7 +25,8 @@ pub(crate) fn ensure(paths: &Paths) -> Result<(), Error> {
         let package = Package { name: package, release: None };
         let directory = debian::unpack(paths, program, &[package], Origin::Machine)?;
         let fail = |reason: String| Error::new(program, reason, "install what it lacks, or see its error");
-        debian::install_launcher(&directory, place, &launcher).map_err(|error| fail(error.to_string()))?;
+        debian::install_launcher(&directory, place, &[], &launcher)
+            .map_err(|error| fail(error.to_string()))?;
         if !runs(&launcher, version) {
             return Err(fail(format!("what was unpacked to {} does not run", directory.display())));
         }

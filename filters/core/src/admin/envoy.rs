@@ -28,8 +28,8 @@ impl Looked {
             Self::Memory => "/memory",
             Self::Server => "/server_info",
             Self::Stats => {
-                "/stats?format=json&filter=%5E(http%5C..%2B%5C.downstream_cx_active%7C\
-                 cluster%5C..%2B%5C.(upstream_cx_active%7Cupstream_rq_active%7Cupstream_rq_pending_active%7C\
+                "/stats?format=json&filter=%5E(http%5C..%2B%5C.(downstream_cx_active%7Cdownstream_rq_%5B1-5%5Dxx%7C\
+                 downstream_rq_time)%7Ccluster%5C..%2B%5C.(upstream_cx_active%7Cupstream_rq_active%7Cupstream_rq_pending_active%7C\
                  circuit_breakers%5C.default%5C.(cx_open%7Crq_open%7Crq_pending_open)))%24"
             }
             Self::Clusters => "/clusters?format=json",
@@ -59,6 +59,7 @@ pub fn take_in(seen: &mut Value, looked: Looked, body: &[u8], now: MonoTime) {
             let (connections, pools) = stats(&answer);
             fields.insert("connections".to_owned(), connections.into());
             fields.insert("pools".to_owned(), pools);
+            fields.insert("http".to_owned(), listeners(&answer));
         }
         Looked::Clusters => {
             fields.insert("hosts".to_owned(), hosts(&answer));
@@ -111,6 +112,54 @@ fn stats(answer: &Value) -> (u64, Value) {
     (connections, Value::Object(pools))
 }
 
+/// By the name that a listener counts under: answers by class, and how long clients waited in the proxy's last interval.
+fn listeners(answer: &Value) -> Value {
+    let mut listeners: Map<String, Value> = Map::new();
+    let mut put = |prefix: &str, part: &str, name: &str, value: Value| {
+        if prefix.ends_with("admin") {
+            return;
+        }
+        let listener =
+            listeners.entry(prefix.to_owned()).or_insert_with(|| json!({ "requests": {}, "latency_ms": {} }));
+        if let Some(Value::Object(fields)) = listener.get_mut(part) {
+            fields.insert(name.to_owned(), value);
+        }
+    };
+    let stats = answer.get("stats").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for stat in stats {
+        if let Some(quantiles) = stat.pointer("/histograms/supported_quantiles").and_then(Value::as_array) {
+            let computed = stat.pointer("/histograms/computed_quantiles").and_then(Value::as_array);
+            for histogram in computed.into_iter().flatten() {
+                let name = histogram.get("name").and_then(Value::as_str).unwrap_or_default();
+                let prefix =
+                    name.strip_prefix("http.").and_then(|rest| rest.strip_suffix(".downstream_rq_time"));
+                let values = histogram.get("values").and_then(Value::as_array);
+                let (Some(prefix), Some(values)) = (prefix, values) else { continue };
+                for (quantile, value) in quantiles.iter().zip(values) {
+                    let shown = [(50.0, "p50"), (95.0, "p95"), (99.0, "p99")];
+                    let shown = shown.iter().find(|(wanted, _)| quantile.as_f64() == Some(*wanted));
+                    if let Some((_, shown)) = shown {
+                        put(
+                            prefix,
+                            "latency_ms",
+                            shown,
+                            value.get("interval").cloned().unwrap_or(Value::Null),
+                        );
+                    }
+                }
+            }
+        }
+        let (Some(name), Some(value)) = (stat.get("name").and_then(Value::as_str), stat.get("value")) else {
+            continue;
+        };
+        let counted = name.strip_prefix("http.").and_then(|rest| rest.rsplit_once(".downstream_rq_"));
+        if let Some((prefix, class)) = counted.filter(|(_, class)| class.ends_with("xx")) {
+            put(prefix, "requests", class, value.clone());
+        }
+    }
+    Value::Object(listeners)
+}
+
 /// Hosts by cluster: how many there are, and which are not to be used.
 fn hosts(answer: &Value) -> Value {
     let mut clusters: Map<String, Value> = Map::new();
@@ -152,7 +201,12 @@ mod tests {
             {"name": "http.ingress.downstream_cx_active", "value": 3}, {"name": "http.admin.downstream_cx_active", "value": 9},
             {"name": "http.ballast_admin.downstream_cx_active", "value": 9},
             {"name": "cluster.up.upstream_cx_active", "value": 2},
-            {"name": "cluster.up.circuit_breakers.default.rq_open", "value": 1}, {"histograms": {}}]}"#;
+            {"name": "cluster.up.circuit_breakers.default.rq_open", "value": 1},
+            {"name": "http.ingress.downstream_rq_5xx", "value": 4}, {"name": "http.admin.downstream_rq_2xx", "value": 9},
+            {"histograms": {"supported_quantiles": [0, 50, 99.5, 95, 99], "computed_quantiles": [
+                {"name": "http.ingress.downstream_rq_time",
+                 "values": [{"interval": 1, "cumulative": 2}, {"interval": 3, "cumulative": 4}, {"interval": 5},
+                            {"interval": null, "cumulative": 6}, {"interval": 7.5}]}]}}]}"#;
         take_in(&mut seen, Looked::Stats, stats, now);
         let clusters = br#"{"cluster_statuses": [{"name": "up", "host_statuses": [
             {"health_status": {"failed_outlier_check": true}}, {"health_status": {"eds_health_status": "HEALTHY"}}]}]}"#;
@@ -163,6 +217,8 @@ mod tests {
             json!({
                 "looked_at_mono_ns": 7, "memory_allocated_bytes": 100, "memory_heap_bytes": 200,
                 "version": "v", "state": "LIVE", "hot_restart_version": null, "connections": 3,
+                "http": { "ingress": { "requests": { "5xx": 4 },
+                                       "latency_ms": { "p50": 3, "p95": null, "p99": 7.5 } } },
                 "pools": { "up": { "upstream_cx_active": 2, "rq_open": 1 } },
                 "hosts": { "up": { "hosts": 2, "ejected": 1, "failed_health_check": 0 } },
             })

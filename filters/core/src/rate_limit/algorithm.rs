@@ -126,6 +126,8 @@ impl Algorithm {
             Self::Concurrency { most } => {
                 Self::Concurrency { most: share.of_small(*most).max(small).max(1).min(*most) }
             }
+            // Its numbers are the service's.
+            Self::Elsewhere => Self::Elsewhere,
         }
     }
 

@@ -98,6 +98,8 @@ async fn kept_connections_are_closed_through_the_proxys_own_drain() {
         seen["envoy"]
     );
     assert!(seen["envoy"]["pools"]["upstream"].is_object(), "{}", seen["envoy"]);
+    assert!(seen["envoy"]["http"]["ingress"]["requests"]["2xx"].as_u64().is_some(), "{}", seen["envoy"]);
+    assert!(seen["envoy"]["http"]["ingress"]["latency_ms"].get("p99").is_some(), "{}", seen["envoy"]);
     ask(&envoy, "POST", "/drain").await;
     envoy.wait_for_stat("server.live", |live| live == 0, SOON).await;
     let last = kept.send(&exempt).await.unwrap();

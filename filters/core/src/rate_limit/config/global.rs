@@ -169,6 +169,7 @@ pub(super) fn check_alone(raw: &RawLimit, path: &str) -> Result<(), ConfigError>
         ("algorithm", raw.algorithm != super::raw::RawAlgorithm::default(), numbers),
         ("tiers", raw.tiers.is_some(), plans),
         ("charge_when", raw.charge_when.is_some(), refunds),
+        ("elastic", raw.elastic.is_some(), numbers),
     ];
     match wrong.into_iter().find(|(_, is_there, _)| *is_there) {
         Some((field, _, reason)) => Err(ConfigError::new(format!("{path}.{field}"), reason.to_owned())),
