@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 WASM_CRATES := $(patsubst filters/%/Cargo.toml,-p ballast-%,$(wildcard filters/*/Cargo.toml)) \
 	$(patsubst tests/plugins/%/Cargo.toml,-p ballast-%,$(wildcard tests/plugins/*/Cargo.toml))
 
-.PHONY: help setup wasm images push run test test-native test-wasm32 test-contract e2e check bench bench-overload scenario bench-cache simulate-fleet profile clean
+.PHONY: help setup wasm images push run test test-native test-wasm32 test-contract e2e check bench bench-overload scenario bench-cache simulate-fleet profile schema clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -81,6 +81,9 @@ simulate-fleet: ## how exact a limit for a fleet is and what it costs, in virtua
 
 profile: wasm ## instructions and host calls of each module, by callback and function
 	cargo run --release -p ballast-bench --bin profile
+
+schema: ## write the JSON Schemas and reference tables from the configuration types
+	cargo run -q -p ballast-schema
 
 clean: ## remove what was built and brought (target/ and dist/)
 	rm -rf target dist

@@ -111,14 +111,21 @@ impl Filter for LoadShedding {
         }
     }
 
-    fn on_response_headers<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, _: bool) -> Flow {
+    fn on_response_headers<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, end: bool) -> Flow {
         if let Phase::Entered { since, in_flight } = stream.phase
             && !stream.answered
         {
             stream.answered = true;
             if !stream.ignored && self.worker.wants_a_look() {
-                self.look(stream, since, in_flight, cx);
+                self.look(stream, since, in_flight, cx, end);
             }
+        }
+        Flow::Continue
+    }
+
+    fn on_response_trailers<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) -> Flow {
+        if let Phase::Entered { in_flight, .. } = stream.phase {
+            self.look_at_trailers(stream, in_flight, cx);
         }
         Flow::Continue
     }
@@ -130,6 +137,11 @@ impl Filter for LoadShedding {
             Phase::Entered { since, in_flight } => {
                 if !stream.answered && !stream.ignored {
                     self.worker.client_left(cx.host.now().since(since), in_flight);
+                }
+                if let Some(latency) = stream.open.take() {
+                    // It was answered, and broke off before it said how well.
+                    self.worker.sample(latency, in_flight);
+                    self.metrics.sampled();
                 }
                 self.release(cx);
             }
@@ -377,5 +389,5 @@ impl LoadShedding {
 
 ballast_host::export_filter!(
     LoadShedding,
-    callbacks: "proxy_on_request_headers,proxy_on_response_headers"
+    callbacks: "proxy_on_request_headers,proxy_on_response_headers,proxy_on_response_trailers"
 );

@@ -79,17 +79,19 @@ fn field<T: DeserializeOwned + Default>(from: &mut Map<String, Value>, name: &st
 /// The JSON Schema of a whole configuration: that of the filter's own type, and the two fields.
 #[cfg(feature = "schema")]
 pub fn schema<T: schemars::JsonSchema>() -> Value {
-    let mut schema = schemars::schema_for!(T).to_value();
+    // Draft 7 is what editors know.
+    let generator = || schemars::generate::SchemaSettings::draft07().into_generator();
+    let mut schema = generator().into_root_schema_for::<T>().to_value();
     let common = [
         (
             "log_format",
-            schemars::schema_for!(LogFormat).to_value(),
+            generator().into_root_schema_for::<LogFormat>().to_value(),
             "How the filter's own log lines look.",
             "text",
         ),
         (
             "log_level",
-            schemars::schema_for!(LogLevel).to_value(),
+            generator().into_root_schema_for::<LogLevel>().to_value(),
             "The least important log lines that are handed to the proxy, whose own level holds besides.",
             "debug",
         ),

@@ -166,7 +166,7 @@ impl TryFrom<RawAddress> for ClientAddress {
 
 #[cfg(feature = "schema")]
 impl schemars::JsonSchema for ClientAddress {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
+    fn schema_name() -> Cow<'static, str> {
         "ClientAddress".into()
     }
 

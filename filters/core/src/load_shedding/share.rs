@@ -1,10 +1,13 @@
-//! How a count that all workers add to survives the death of one.
+//! How workers take places by a count that all of them add to, and how that count survives the death of one.
 //!
 //! # Why
 //!
 //! A number in flight that is one atomic count costs next to nothing, but a VM that crashes never takes back what it added.
 //!
 //! # How
+//!
+//! A request that wants a place adds itself, reads, and takes itself back if that is too many: [`Entering`]. So there are never
+//! more than allowed, however many race for the last place.
 //!
 //! Beside the total, each VM slot has a count of its own. Whoever changes the total changes the count of its slot by the same:
 //! the total is the sum of the slots' counts, always, but for a pair of changes under way. Two rules keep it right, each run
@@ -19,8 +22,65 @@
 //!
 //! # Limits
 //!
-//! What a crashed VM had is counted until its slot is declared dead. In the moment between a correction and its correction a
+//! What a crashed VM had is counted until its slot is declared dead. One that dies between the two changes of a pair leaves the total
+//! off by one: nothing that can fail stands between them. In the moment between a correction and its correction a
 //! count may be too low by what was moved twice.
+
+/// A request that wants one of so many places.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Entering {
+    allowed: u32,
+    tries: u32,
+    at: At,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum At {
+    Begin,
+    Added,
+    Counted,
+    TakenBack,
+    Left,
+}
+
+/// What it does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Add this to the count.
+    Add(i64),
+    /// Read the count.
+    Read,
+    /// It has a place.
+    Entered,
+    /// There is none.
+    Full,
+}
+
+impl Entering {
+    /// One of `allowed` places, tried so often where others seem to leave one free.
+    pub const fn new(allowed: u32, tries: u32) -> Self {
+        Self { allowed, tries, at: At::Begin }
+    }
+
+    /// The next thing to do. `seen`: what the last read gave.
+    pub const fn next(&mut self, seen: u32) -> Entry {
+        let (at, next) = match self.at {
+            At::Begin => (At::Added, Entry::Add(1)),
+            At::Added => (At::Counted, Entry::Read),
+            At::Counted if seen <= self.allowed => (At::Counted, Entry::Entered),
+            At::Counted => (At::TakenBack, Entry::Add(-1)),
+            At::TakenBack => (At::Left, Entry::Read),
+            // Two that came at once may both have taken themselves back.
+            At::Left if seen < self.allowed && self.tries > 1 => {
+                self.tries -= 1;
+                (At::Added, Entry::Add(1))
+            }
+            At::Left => (At::Left, Entry::Full),
+        };
+        self.at = at;
+        next
+    }
+}
 
 /// By how much the count of a slot and the total must change so that the slot says `actual`. `shown` is what it says, as the
 /// proxy keeps it: a number below zero wraps.

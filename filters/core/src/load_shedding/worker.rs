@@ -3,7 +3,7 @@
 //! # How
 //!
 //! How many are in flight and how many wait, over all workers, are two shared [`Counters`] that can be added to and read.
-//! To go on a request adds itself, reads, and takes itself back if that is too many: so there are never more in flight than
+//! How a request takes a place by them is [`share`](super::share): there are never more in flight than
 //! allowed, however many workers race. Everything else is in the worker's memory: the limit and the gate of its last
 //! [`learn`](Worker::learn), and what it has seen for its next [`report`](Worker::report).
 //!
@@ -25,6 +25,7 @@ use super::gate::Gate;
 use super::limit::Algorithm;
 use super::queue::{Queue, Rank, Standing};
 use super::settings::Settings;
+use super::share::{Entering, Entry};
 use crate::random::Random;
 use crate::slots::Fingerprint;
 use crate::time::MonoTime;
@@ -232,23 +233,19 @@ impl<T: Copy + Eq> Worker<T> {
 
     /// Takes a place, if there is one.
     fn enter(&mut self, rank: Rank, counters: &impl Counters) -> Option<u32> {
-        let allowed = self.allowed_for(rank);
-        for _ in 0..MOST_TRIES {
-            counters.add_in_flight(1);
-            let in_flight = counters.in_flight();
-            self.last_seen = in_flight;
-            if in_flight <= allowed {
-                self.held = self.held.saturating_add(1);
-                self.report.samples.saw(in_flight);
-                return Some(in_flight);
-            }
-            counters.add_in_flight(-1);
-            // Two that came at once may both have taken themselves back.
-            if counters.in_flight() >= allowed {
-                return None;
+        let mut entering = Entering::new(self.allowed_for(rank), MOST_TRIES);
+        loop {
+            match entering.next(self.last_seen) {
+                Entry::Add(change) => counters.add_in_flight(change),
+                Entry::Read => self.last_seen = counters.in_flight(),
+                Entry::Entered => {
+                    self.held = self.held.saturating_add(1);
+                    self.report.samples.saw(self.last_seen);
+                    return Some(self.last_seen);
+                }
+                Entry::Full => return None,
             }
         }
-        None
     }
 
     fn leave(&mut self, counters: &impl Counters) {

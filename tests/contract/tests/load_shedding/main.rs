@@ -70,6 +70,21 @@ fn answer(stream: &Stream, status: &str, more: &[(&str, &str)]) {
     stream.finish().unwrap();
 }
 
+/// The headers of a gRPC call's answer come.
+fn begin_grpc(stream: &Stream) {
+    stream.set_property(&["response", "code_details"], "via_upstream");
+    stream.response_headers(&[(":status", "200"), ("content-type", "application/grpc")], false).unwrap();
+}
+
+/// The upstream answers a gRPC call, with the status in trailers.
+fn answer_grpc(stream: &Stream, status: &str, more: &[(&str, &str)]) {
+    begin_grpc(stream);
+    let mut trailers = vec![("grpc-status", status)];
+    trailers.extend_from_slice(more);
+    stream.response_trailers(&trailers).unwrap();
+    stream.finish().unwrap();
+}
+
 fn name(metric: &str, labels: &str) -> String {
     format!("ballast.load_shedding.{metric};namespace=test{labels}")
 }

@@ -1,6 +1,6 @@
 //! Refusal by success rate, by an upstream's own word, and by what callers have had.
 
-use crate::{MODULE, answer, gauge, goes_on, reason};
+use crate::{MODULE, answer, gauge, goes_on, reason, total};
 use ballast_contract::Workers;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -74,6 +74,51 @@ fn an_upstream_that_says_it_is_overloaded_is_believed() {
     workers.host.advance(Duration::from_secs(8));
     assert!(send(&workers, 300, &[], "200", &calm).is_empty());
     assert_eq!(gauge(&workers.host, "level"), 0);
+}
+
+/// What a gRPC upstream sends: the base64 of a protobuf with `cpu_utilization` 1.0.
+const BUSY: (&str, &str) = ("endpoint-load-metrics-bin", "CQAAAAAAAPA/");
+
+#[test]
+fn a_binary_report_in_trailers_is_believed() {
+    let configuration = r#"{"load_signals": [
+        {"response_header": "endpoint-load-metrics", "metric": "cpu_utilization", "threshold": "85%"}]}"#;
+    let workers = Workers::start(&MODULE, 2, configuration);
+    let mut refused = 0;
+    for number in 0..1_000 {
+        let stream = workers.get(number % 2, "/", &[]);
+        if goes_on(&stream) {
+            crate::answer_grpc(&stream, "0", &[BUSY]);
+        } else {
+            assert_eq!(reason(&stream).unwrap(), "signal");
+            refused += 1;
+            stream.finish().unwrap();
+        }
+        workers.host.advance(Duration::from_millis(4));
+    }
+    assert!(refused > 100, "{refused}");
+}
+
+#[test]
+fn a_grpc_call_is_judged_by_the_status_in_its_trailers() {
+    for (status, drops, samples) in [("0", 0, 1), ("14", 1, 0), ("8", 1, 0), ("5", 0, 0)] {
+        let workers = Workers::start(&MODULE, 1, "{}");
+        crate::answer_grpc(&workers.get(0, "/", &[]), status, &[]);
+        workers.host.advance(Duration::from_millis(200));
+        let seen = (total(&workers.host, "drops"), total(&workers.host, "samples"));
+        assert_eq!(seen, (drops, samples), "grpc-status {status}");
+    }
+}
+
+#[test]
+fn a_grpc_call_that_breaks_off_before_its_trailers_has_been_answered() {
+    let workers = Workers::start(&MODULE, 1, "{}");
+    let stream = workers.get(0, "/", &[]);
+    crate::begin_grpc(&stream);
+    stream.client_gone().unwrap();
+    workers.host.advance(Duration::from_millis(200));
+    assert_eq!((total(&workers.host, "drops"), total(&workers.host, "samples")), (0, 1));
+    crate::nothing_is_left(&workers);
 }
 
 /// A tenant that sends a hundred requests at once where another sends two.

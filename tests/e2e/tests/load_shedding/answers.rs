@@ -1,6 +1,7 @@
 //! What clients, logs and metrics say.
 
 use super::{SAMPLE, SOON, metric, nothing_is_left, shedding};
+use ballast_e2e::over_http2;
 use ballast_harness::{Envoy, Pending, Request};
 use ballast_upstream::{Answer, Upstream};
 use std::time::Duration;
@@ -82,4 +83,25 @@ async fn shadow_mode_refuses_nobody() {
     envoy.wait_for_stat(&counter, |count| count == 1, SOON).await;
     held.kill();
     nothing_is_left(&envoy).await;
+}
+
+#[tokio::test]
+async fn grpc_calls_are_judged_by_their_status_in_either_form() {
+    let upstream = Upstream::start();
+    upstream.script("/s.S/Good", Answer::grpc(0, ""));
+    upstream.script("/s.S/Away", Answer::grpc(14, "away"));
+    upstream.script("/s.S/AwayAtOnce", Answer::grpc_trailers_only(14, "away"));
+    let envoy = over_http2(shedding("{}", &upstream)).start().await.unwrap();
+    for (path, counted, count) in
+        [("/s.S/Good", "samples", 1), ("/s.S/Away", "drops", 1), ("/s.S/AwayAtOnce", "drops", 2)]
+    {
+        let call = Request::post(&envoy.url(path), "")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .http2();
+        let answer = call.send().await.unwrap();
+        assert_eq!(answer.trailer("grpc-status").is_some(), path != "/s.S/AwayAtOnce");
+        envoy.wait_for_stat(&metric(counted), |seen| seen == count, SOON).await;
+    }
+    envoy.wait_for_stat(&metric("samples"), |samples| samples == 1, SOON).await;
 }

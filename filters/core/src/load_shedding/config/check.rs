@@ -231,7 +231,7 @@ fn bulkhead(at: usize, raw: RawBulkhead) -> Result<Bulkhead, ConfigError> {
 
 fn signal(raw: RawSignal) -> Signal {
     let header = HeaderName::as_str(&raw.response_header).to_owned();
-    Signal { header, metric: raw.metric.map(|metric| metric.0), threshold: raw.threshold.0 }
+    Signal::new(header, raw.metric.map(|metric| metric.0), raw.threshold.0)
 }
 
 fn thresholds(elevated: f64, high: f64, critical: f64) -> Result<Thresholds, ConfigError> {

@@ -309,9 +309,10 @@ pub(super) struct RawBulkhead {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSignal {
-    /// The header of its answers.
+    /// The header of its answers, or of the trailers of gRPC. With a metric, the header with `-bin` behind its name is looked
+    /// at, too, for the binary form.
     pub(super) response_header: HeaderName,
-    /// The metric in an ORCA report, such as `cpu_utilization`. Without it the header is a number.
+    /// The metric in an ORCA report, such as `cpu_utilization` or `named_metrics.queue`. Without it the header is a number.
     pub(super) metric: Option<Text>,
     /// Above this it counts as overloaded: a number, or a share such as `85%`, which is 0.85.
     pub(super) threshold: Threshold,

@@ -8,6 +8,7 @@ pub(super) const LOAD_SHEDDING: Shipped = Shipped {
         "proxy_on_queue_ready",
         "proxy_on_request_headers",
         "proxy_on_response_headers",
+        "proxy_on_response_trailers",
         "proxy_on_tick",
     ],
     most_bytes: 760 * KIB,
