@@ -27,8 +27,10 @@ const WITHIN: Duration = Duration::from_millis(500);
 pub(super) struct Syncing {
     /// When the log is to be read next.
     next: MonoTime,
-    /// The tag of the log as it was read.
+    /// The tag of the log as it was read. Not of objects: some stores make it of time and size, which two writes can share.
     tag: Option<String>,
+    /// The last call failed: what waits to be told waits for the interval.
+    is_failing: bool,
     under_way: Option<(CallToken, Doing)>,
 }
 
@@ -64,9 +66,12 @@ impl ResponseCache {
             return;
         }
         let now = cx.host.now();
-        if remote.syncing.under_way.is_some() || !(remote.syncing.next <= now || remote.has_news(cx)) {
+        let is_due = remote.syncing.next <= now || (!remote.syncing.is_failing && remote.has_news(cx));
+        if remote.syncing.under_way.is_some() || !is_due {
             return;
         }
+        // Until it is answered.
+        remote.syncing.is_failing = true;
         let interval = remote.config.sync_interval / 2;
         remote.syncing.next = now.after(interval);
         let tag = remote.syncing.tag.clone();
@@ -94,14 +99,15 @@ impl ResponseCache {
                 if remote.said(&command, &heard, cx) != Said::Failed {
                     (0..count).for_each(|_| remote.metrics.purges.add(cx.host, SENT));
                     // What was added is seen at once.
-                    remote.syncing.next = now;
+                    (remote.syncing.next, remote.syncing.is_failing) = (now, false);
                 }
             }
             Doing::Reading { began } => {
                 let command = Command::Get { key: LOG_KEY, unless: None };
                 let read = match remote.said(&command, &heard, cx) {
                     Said::Value(bytes, tag) => {
-                        remote.syncing.tag = tag.map(str::to_owned);
+                        let is_versioned = remote.store.store().can_append();
+                        remote.syncing.tag = tag.filter(|_| is_versioned).map(str::to_owned);
                         match Log::decode(bytes) {
                             Some(log) => Some(log),
                             None => {
@@ -117,6 +123,7 @@ impl ResponseCache {
                     Said::Unchanged => None,
                     Said::Done | Said::Taken | Said::Failed => return None,
                 };
+                remote.syncing.is_failing = false;
                 self.learn(read, began, cx);
             }
         }
@@ -157,15 +164,6 @@ impl ResponseCache {
             }
             // An object is written whole.
             Some(mut whole) if !remote.store.store().can_append() && count > 0 => {
-                whole.entries.append(&mut added.entries);
-                let command = Command::Put { key: LOG_KEY, value: &whole.encode(), keep: None };
-                return remote.add(&command, count, cx);
-            }
-            None if !remote.store.store().can_append() && count > 0 => {
-                // The log must be read to be written.
-                remote.syncing.tag = None;
-                let Some(board) = remote.board(cx) else { return };
-                let mut whole = board.log.clone();
                 whole.entries.append(&mut added.entries);
                 let command = Command::Put { key: LOG_KEY, value: &whole.encode(), keep: None };
                 return remote.add(&command, count, cx);

@@ -14,7 +14,7 @@ pub(super) const RESPONSE_CACHE: Shipped = Shipped {
         "proxy_on_response_trailers",
         "proxy_on_tick",
     ],
-    most_bytes: 1_000 * KIB,
+    most_bytes: 1_200 * KIB,
     configuration: r#"{
         "mode": "enforce", "namespace": "ns", "on_error": "allow", "cache_status": "debug",
         "store": {"max_bytes": "64MiB", "max_entries": 8192, "max_object": "1MiB", "eviction": "sieve",
@@ -31,6 +31,9 @@ pub(super) const RESPONSE_CACHE: Shipped = Shipped {
              "bypass": [{"header": "x-no-cache"}, {"query": "fresh", "value": "1"}], "no_store": [{"cookie": "session"}]},
             {"name": "rest", "mode": "shadow", "default_ttl": null, "heuristic": null, "coalesce": null}
         ],
+        "remote": {"cluster": "store", "via": "webdis", "prefix": "a:b", "authority": "store", "authorization_env": "STORE",
+                   "timeout": "20ms", "max_object": "1MiB", "lock_ttl": "10s", "sync_interval": "1s",
+                   "compress": {"min_size": "4KiB", "types": ["text/*"]}},
         "purge": {"method": "PURGE", "allow": ["127.0.0.1/32"], "token_env": "BALLAST_PURGE_TOKEN"},
         "warm": {"urls": ["/api/popular"], "host": "shop.example", "cluster": "web", "concurrency": 4}
     }"#,
