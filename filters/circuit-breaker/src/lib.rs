@@ -25,7 +25,7 @@ mod snapshots;
 use ballast_core::circuit_breaker::config::{Config, Fallback, Selected};
 use ballast_core::circuit_breaker::operator::{Forced, ORDERS};
 use ballast_core::circuit_breaker::watch::Watch;
-use ballast_core::circuit_breaker::{Admission, Admitted, Admitting, LetThrough, Subject};
+use ballast_core::circuit_breaker::{Admission, Admitted, Admitting, LetThrough, StateName, Subject};
 use ballast_core::config::{Mode, OnError};
 use ballast_core::matching::Needs;
 use ballast_core::orders::Refusal as OrderRefusal;
@@ -41,7 +41,7 @@ use ballast_host::{
 use call::Call;
 use core::time::Duration;
 use fleet::Fleet;
-use refusal::Refusal;
+use refusal::{Problems, Refusal};
 use rule_state::RuleState;
 
 /// What a response says in shadow mode: the breaker that would have refused.
@@ -55,6 +55,7 @@ pub struct CircuitBreaker {
     rules: Vec<RuleState>,
     /// What proxies tell each other.
     fleet: Option<Fleet>,
+    problems: Problems,
     /// Some rule sends refused requests to another cluster.
     reroutes: bool,
     /// Some rule has breakers that are told apart by a hash.
@@ -90,6 +91,7 @@ impl Filter for CircuitBreaker {
             plan: ReadPlan::new(&needs),
             rules: rules.collect::<Result<_, _>>()?,
             fleet: Fleet::new(&config, cx)?,
+            problems: Problems::new(&config),
             reroutes: config.breakers.iter().any(|rule| reroutes(&rule.fallback)),
             hashes: config.breakers.iter().any(|rule| !rule.is_single),
             looked_at: MonoTime::ZERO,
@@ -195,9 +197,13 @@ impl CircuitBreaker {
             stream.call = call(LetThrough::Closed { at }, at);
             return Flow::Continue;
         }
+        let now = cx.host.now();
+        let listed = watch.entry(fingerprint).copied();
+        if let Some(wait) = listed.and_then(|listed| state.remains_open(&listed, now)) {
+            return self.refuse(stream, number, enforced, StateName::Open.as_str(), Some(wait), cx);
+        }
         let mut subject = Subject::new(&rule.shared_name, rule.table, fingerprint, state.policy(rule));
         subject.reset_at = state.reset_at();
-        let now = cx.host.now();
         let (me, view) = (cx.member(), cx.view().clone());
         let admitted = cx.run(&mut Admitting { subject, now, me, view }.converse());
         let Admitted { admission, change, closed_since } = match admitted {
@@ -232,6 +238,11 @@ impl CircuitBreaker {
             // Nobody without an identity is given a probe.
             (Admission::Probe { .. }, None) => self.broken(Some(number), cx),
             (Admission::Refuse { state, wait }, _) => {
+                if let (StateName::Open, Some(listed), Some(wait)) = (state, listed, wait)
+                    && let Some(known) = self.rules.get_mut(number)
+                {
+                    known.found_open(listed, now.after(wait));
+                }
                 self.refuse(stream, number, enforced, state.as_str(), wait, cx)
             }
         }
@@ -253,13 +264,14 @@ impl CircuitBreaker {
             return Flow::Continue;
         }
         self.count(number, |metrics| metrics.refused.add(cx.host, 1));
-        refusal::fall_back(&self.config, rule, Refusal { rule: rule.name.as_str(), reason, wait }, cx)
+        let refusal = Refusal { rule: rule.name.as_str(), reason, wait };
+        refusal::fall_back(&self.config, &self.problems, rule, refusal, cx)
     }
 
     fn deny<H: Host>(&self, number: usize, reason: &str, cx: &Cx<'_, H>) -> Flow {
         self.count(number, |metrics| metrics.refused.add(cx.host, 1));
         let rule = self.config.breakers.get(number).map_or("", |rule| rule.name.as_str());
-        refusal::deny(&self.config, Refusal { rule, reason, wait: None }, cx)
+        refusal::deny(&self.config, &self.problems, Refusal { rule, reason, wait: None }, cx)
     }
 
     /// The shared store does not answer, for one rule or at all.
@@ -271,7 +283,8 @@ impl CircuitBreaker {
             OnError::Deny if self.config.mode == Mode::Enforce => {
                 let rule = number.and_then(|number| self.config.breakers.get(number));
                 let rule = rule.map_or("", |rule| rule.name.as_str());
-                refusal::deny(&self.config, Refusal { rule, reason: "error", wait: None }, cx)
+                let refusal = Refusal { rule, reason: "error", wait: None };
+                refusal::deny(&self.config, &self.problems, refusal, cx)
             }
             _ => Flow::Continue,
         }

@@ -5,12 +5,40 @@ use ballast_core::http::{Problem, accepts_problem, is_grpc, retry_after_seconds}
 use ballast_host::{Cx, Flow, Host, HostRandom, LogLevel, Map, Reply};
 use core::time::Duration;
 
+/// The status of a refusal that no rule has one for.
+const BROKEN: u16 = 503;
 /// UNAVAILABLE.
 const UNAVAILABLE: u8 = 14;
 /// What a route matches to send a refused request elsewhere.
 pub(crate) const FALLBACK_HEADER: &str = "x-ballast-fallback-cluster";
 /// The fact by which other filters, and the access log, know what the breaker said.
 pub(crate) const FACT: &str = "circuit-breaker";
+
+/// What a refusal says to people.
+const TITLE: &str = "Upstream is being left alone";
+
+/// The problem details for each status that refusals have, written once: what is refused must cost little.
+#[derive(Debug)]
+pub(crate) struct Problems(Vec<(u16, Vec<u8>)>);
+
+impl Problems {
+    pub(crate) fn new(config: &Config) -> Self {
+        let answers = config.breakers.iter().filter_map(|rule| match &rule.fallback {
+            Fallback::Answer { status, .. } => Some(*status),
+            Fallback::Cluster(_) => None,
+        });
+        Self(answers.chain([BROKEN]).map(|status| (status, problem(status))).collect())
+    }
+
+    fn of(&self, status: u16) -> Vec<u8> {
+        let known = self.0.iter().find(|(known, _)| *known == status);
+        known.map_or_else(|| problem(status), |(_, json)| json.clone())
+    }
+}
+
+fn problem(status: u16) -> Vec<u8> {
+    Problem { kind: "about:blank", title: TITLE, status, more: Default::default() }.to_json()
+}
 
 /// Why a request is refused, for the access log and other filters.
 #[derive(Clone, Copy, Debug)]
@@ -25,26 +53,37 @@ pub(crate) struct Refusal<'a> {
 
 /// States what the breaker said about the request of this stream.
 pub(crate) fn state<H: Host>(rule: &str, reason: &str, cx: &Cx<'_, H>) {
-    if let Err(error) = cx.set_fact(FACT, format!("{rule},{reason}").as_bytes()) {
+    if let Err(error) = cx.set_fact(FACT, [rule, ",", reason].concat().as_bytes()) {
         cx.log(LogLevel::Debug, &format!("no filter state: {error}"));
     }
 }
 
 /// Sends the request where its rule says: an answer, or another cluster.
-pub(crate) fn fall_back<H: Host>(config: &Config, rule: &Rule, refusal: Refusal<'_>, cx: &Cx<'_, H>) -> Flow {
+pub(crate) fn fall_back<H: Host>(
+    config: &Config,
+    problems: &Problems,
+    rule: &Rule,
+    refusal: Refusal<'_>,
+    cx: &Cx<'_, H>,
+) -> Flow {
     state(refusal.rule, refusal.reason, cx);
     match &rule.fallback {
         Fallback::Answer { status, body, headers } => {
-            answer(config, *status, body.as_deref(), headers, refusal, cx)
+            answer(config, problems, *status, body.as_deref(), headers, refusal, cx)
         }
         Fallback::Cluster(cluster) => reroute(cluster, cx),
     }
 }
 
 /// The shared store does not answer, or the request lacks its key.
-pub(crate) fn deny<H: Host>(config: &Config, refusal: Refusal<'_>, cx: &Cx<'_, H>) -> Flow {
+pub(crate) fn deny<H: Host>(
+    config: &Config,
+    problems: &Problems,
+    refusal: Refusal<'_>,
+    cx: &Cx<'_, H>,
+) -> Flow {
     state(refusal.rule, refusal.reason, cx);
-    answer(config, 503, None, &[], refusal, cx)
+    answer(config, problems, BROKEN, None, &[], refusal, cx)
 }
 
 fn reroute<H: Host>(cluster: &str, cx: &Cx<'_, H>) -> Flow {
@@ -59,6 +98,7 @@ fn reroute<H: Host>(cluster: &str, cx: &Cx<'_, H>) -> Flow {
 
 fn answer<H: Host>(
     config: &Config,
+    problems: &Problems,
     status: u16,
     body: Option<&str>,
     more: &[(String, String)],
@@ -66,8 +106,9 @@ fn answer<H: Host>(
     cx: &Cx<'_, H>,
 ) -> Flow {
     let host = cx.host;
-    let request = host.headers(Map::RequestHeaders);
-    let grpc = is_grpc(request.get("content-type"));
+    // Most requests have at most one of the two, and what is absent costs little.
+    let of_request = |name| host.header(Map::RequestHeaders, name);
+    let grpc = is_grpc(of_request("content-type").as_deref());
     let mut headers: Vec<(String, Vec<u8>)> = Vec::with_capacity(5 + more.len());
     // Whoever called through a proxy of its own must not have it retried there.
     headers.push(("x-envoy-ratelimited".to_owned(), b"true".to_vec()));
@@ -80,19 +121,18 @@ fn answer<H: Host>(
     // Whatever its status is: it is no answer of the upstream's, and no cache keeps it.
     headers.push(("cache-control".to_owned(), b"no-store".to_vec()));
     headers.extend(more.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())));
-    let title = "Upstream is being left alone";
     let body = match body {
         Some(text) => text.as_bytes().to_vec(),
-        None if grpc => title.as_bytes().to_vec(),
-        None if accepts_problem(request.get("accept")) => {
+        None if grpc => TITLE.as_bytes().to_vec(),
+        None if accepts_problem(of_request("accept").as_deref()) => {
             headers.push(("content-type".to_owned(), Problem::MEDIA_TYPE.into()));
-            Problem { kind: "about:blank", title, status, more: Default::default() }.to_json()
+            problems.of(status)
         }
-        None => format!("{title}\n").into_bytes(),
+        None => [TITLE, "\n"].concat().into_bytes(),
     };
     Flow::Reply(Box::new(Reply {
         status: if grpc { 200 } else { status },
-        details: format!("ballast_circuit_breaker{{{},{}}}", refusal.rule, refusal.reason),
+        details: ["ballast_circuit_breaker{", refusal.rule, ",", refusal.reason, "}"].concat(),
         headers,
         body,
         grpc_status: grpc.then_some(UNAVAILABLE),

@@ -6,9 +6,11 @@ use ballast_core::circuit_breaker::config::Rule;
 use ballast_core::circuit_breaker::gather::Known;
 use ballast_core::circuit_breaker::operator::{Forced, Order};
 use ballast_core::circuit_breaker::policy::Policy;
+use ballast_core::circuit_breaker::watch::Entry;
 use ballast_core::circuit_breaker::{Key, What};
 use ballast_core::time::MonoTime;
 use ballast_host::{Cx, Gauge, Host, StartError};
+use core::time::Duration;
 use std::rc::Rc;
 
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(crate) struct RuleState {
     pub(crate) order: Option<Order>,
     initial: Forced,
     pub(crate) gather: Option<Gather>,
+    /// The breaker that was last found open, as it stands on the watch list, and until when it is.
+    known_open: Option<(Entry, MonoTime)>,
 }
 
 /// The counters of a rule with one breaker: see the core's `gather`.
@@ -52,6 +56,7 @@ impl RuleState {
             order: None,
             initial: rule.initial_state,
             gather,
+            known_open: None,
         })
     }
 
@@ -70,10 +75,23 @@ impl RuleState {
         self.order.map_or(MonoTime::ZERO, |order| order.reset_at)
     }
 
+    /// How long a breaker remains open that was found open before: nothing but time and an operator ends that, and whoever closes
+    /// it takes it off the list.
+    pub(crate) fn remains_open(&self, listed: &Entry, now: MonoTime) -> Option<Duration> {
+        let (entry, until) = self.known_open.as_ref()?;
+        (entry == listed && now < *until).then(|| until.since(now))
+    }
+
+    /// A breaker was found open.
+    pub(crate) const fn found_open(&mut self, listed: Entry, until: MonoTime) {
+        self.known_open = Some((listed, until));
+    }
+
     /// Takes an order in; what was known of the breaker before it is worth nothing.
     pub(crate) fn obey(&mut self, order: Order) {
         if self.order != Some(order) {
             self.order = Some(order);
+            self.known_open = None;
             if let Some(gather) = &mut self.gather {
                 gather.known = None;
             }

@@ -171,7 +171,8 @@ impl<E: Entry> Set<E> {
 
     /// The set as bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::with_capacity(3 + self.0.len() * 32);
+        // Room for the largest entries, those with a window: growing copies what is there.
+        let mut writer = Writer::with_capacity(3 + self.0.len() * 96);
         writer.u8(VERSION);
         writer.u8(E::KIND);
         writer.u8(u8::try_from(self.0.len()).unwrap_or(u8::MAX));

@@ -256,47 +256,79 @@ pub(crate) fn foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, 
 
 /// The ABI's encoding of a header map: a count, the sizes, then names and values, each ended by NUL.
 pub(crate) fn encode_pairs(pairs: &[(&str, &[u8])]) -> Vec<u8> {
-    let size =
+    let bytes =
         pairs.iter().map(|(name, value)| name.len() + value.len() + MAP_SIZES_BYTES + 2).sum::<usize>();
-    let mut out = Vec::with_capacity(MAP_HEADER_BYTES + size);
+    // One block that is written in place, part after part: appending would look for room at each.
+    let mut out = vec![0; MAP_HEADER_BYTES + bytes];
+    let mut rest = out.as_mut_slice();
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
-    out.extend_from_slice(&number(pairs.len()));
+    put(&mut rest, &number(pairs.len()), 0);
     for (name, value) in pairs {
-        out.extend_from_slice(&number(name.len()));
-        out.extend_from_slice(&number(value.len()));
+        put(&mut rest, &number(name.len()), 0);
+        put(&mut rest, &number(value.len()), 0);
     }
     for (name, value) in pairs {
-        out.extend_from_slice(name.as_bytes());
-        out.push(0);
-        out.extend_from_slice(value);
-        out.push(0);
+        put(&mut rest, name.as_bytes(), 1);
+        put(&mut rest, value, 1);
     }
     out
 }
 
-/// The ranges of name and value of each pair in an encoded map; a map that does not hold what it says ends there.
-pub(crate) fn decode_pairs(encoded: &[u8]) -> Vec<(std::ops::Range<usize>, std::ops::Range<usize>)> {
-    let size_at = |at: usize| -> Option<usize> {
-        let bytes: [u8; 4] = encoded.get(at..at.checked_add(4)?)?.try_into().ok()?;
-        usize::try_from(u32::from_le_bytes(bytes)).ok()
-    };
-    let Some(count) = size_at(0) else { return Vec::new() };
-    let most = encoded.len() / MAP_SIZES_BYTES;
-    let mut pairs = Vec::with_capacity(count.min(most));
-    let mut at = MAP_HEADER_BYTES.saturating_add(count.saturating_mul(MAP_SIZES_BYTES));
-    for index in 0..count.min(most) {
-        let sizes = MAP_HEADER_BYTES + index * MAP_SIZES_BYTES;
-        let (Some(name), Some(value)) = (size_at(sizes), size_at(sizes + 4)) else { break };
-        let name_end = at.saturating_add(name);
-        let value_start = name_end.saturating_add(1);
-        let value_end = value_start.saturating_add(value);
-        if value_end > encoded.len() {
-            break;
-        }
-        pairs.push((at..name_end, value_start..value_end));
-        at = value_end.saturating_add(1);
+/// Writes `bytes` to the front of what is left, and leaves so many zeros after them.
+#[inline]
+fn put(rest: &mut &mut [u8], bytes: &[u8], zeros: usize) {
+    let left = core::mem::take(rest);
+    if let Some((place, left)) = left.split_at_mut_checked(bytes.len()) {
+        place.copy_from_slice(bytes);
+        *rest = left.get_mut(zeros..).unwrap_or_default();
     }
-    pairs
+}
+
+/// Name and value of each pair in an encoded map, in order; a map that does not hold what it says ends there.
+#[derive(Clone, Debug)]
+pub(crate) struct Pairs<'a> {
+    /// The sizes of the pairs to come.
+    sizes: &'a [u8],
+    /// Their names and values.
+    texts: &'a [u8],
+}
+
+impl<'a> Pairs<'a> {
+    pub(crate) fn of(encoded: &'a [u8]) -> Self {
+        let split = encoded.split_first_chunk::<MAP_HEADER_BYTES>().and_then(|(count, rest)| {
+            let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
+            rest.split_at_checked(count.checked_mul(MAP_SIZES_BYTES)?)
+        });
+        let (sizes, texts) = split.unwrap_or_default();
+        Self { sizes, texts }
+    }
+
+    /// The size that comes next.
+    #[inline]
+    fn size(&mut self) -> Option<usize> {
+        let (size, rest) = self.sizes.split_first_chunk()?;
+        self.sizes = rest;
+        usize::try_from(u32::from_le_bytes(*size)).ok()
+    }
+
+    /// The text that comes next, of this size.
+    #[inline]
+    fn text(&mut self, size: usize) -> Option<&'a [u8]> {
+        let (text, rest) = self.texts.split_at_checked(size)?;
+        self.texts = rest.get(1..)?;
+        Some(text)
+    }
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, value) = (self.size()?, self.size()?);
+        let pair = (self.text(name)?, self.text(value)?);
+        Some(pair)
+    }
 }
 
 #[cfg(test)]
@@ -304,7 +336,7 @@ mod tests {
     use super::*;
 
     fn decoded(encoded: &[u8]) -> Vec<(&[u8], &[u8])> {
-        decode_pairs(encoded).into_iter().map(|(name, value)| (&encoded[name], &encoded[value])).collect()
+        Pairs::of(encoded).collect()
     }
 
     #[test]

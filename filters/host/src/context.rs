@@ -30,7 +30,7 @@ impl<H: Host> Cx<'_, H> {
     /// Runs a conversation over shared values of this filter to its end; a key's text is its name in the scope.
     pub fn run<M>(&mut self, machine: &mut M) -> M::Output
     where
-        M: Machine<Key: Display>,
+        M: Machine<Key: Display + PartialEq>,
     {
         let Services { queues, scope, .. } = self.services;
         drive(self.host, scope, machine, |slot, message| queues.send(self.host, scope, slot, message))

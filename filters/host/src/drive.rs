@@ -1,6 +1,6 @@
 //! Drives conversations with the shared store: the one compare-and-swap loop.
 
-use crate::host::{Host, LogLevel};
+use crate::host::{Host, LogLevel, Shared};
 use crate::log::{About, Logger};
 use ballast_core::config::Logging;
 use ballast_core::protocol::{Input, Machine, Step};
@@ -61,17 +61,25 @@ pub fn drive<M>(
     mut send: impl FnMut(u8, &[u8]) -> bool,
 ) -> M::Output
 where
-    M: Machine<Key: Display>,
+    M: Machine<Key: Display + PartialEq>,
 {
     let mut input = Input::Start;
+    // What is read is mostly written next: its name is made once.
+    let mut named: Option<(M::Key, String)> = None;
     loop {
         input = match machine.resume(input) {
-            Step::Get(key) => host.shared(&scope.key(key)).map_or(Input::Failed, |shared| Input::Value {
-                value: shared.value,
-                version: shared.version,
-            }),
+            Step::Get(key) => {
+                let name = scope.key(&key);
+                let read = host.shared(&name);
+                named = Some((key, name));
+                read.map_or(Input::Failed, |Shared { value, version }| Input::Value { value, version })
+            }
             Step::Swap { key, version, value } => {
-                host.swap_shared(&scope.key(key), &value, version).map_or(Input::Failed, Input::Swapped)
+                let swapped = match &named {
+                    Some((known, name)) if *known == key => host.swap_shared(name, &value, version),
+                    _ => host.swap_shared(&scope.key(&key), &value, version),
+                };
+                swapped.map_or(Input::Failed, Input::Swapped)
             }
             Step::Send { slot, message } => Input::Sent(send(slot, &message)),
             Step::Done(output) => return output,

@@ -13,6 +13,27 @@ pub fn register<F: Filter>() {
     proxy_wasm::set_root_context(|id| Box::new(RootHandle::<F>::new(id)));
 }
 
+/// What the build puts in the place of the import.
+#[cfg(target_arch = "wasm32")]
+mod built {
+    #[link(wasm_import_module = "ballast")]
+    unsafe extern "C" {
+        /// 1 if the module has the callbacks for responses that its filter lists, 0 if they were left out.
+        pub(super) fn sees_responses() -> u32;
+    }
+}
+
+/// Whether this module has the callbacks for responses. A filter that asks is built a second time without them, under its own name and
+/// `_requests`, for configurations that need no response: such a module is one call into the VM cheaper for each request.
+pub fn sees_responses() -> bool {
+    #[cfg(target_arch = "wasm32")]
+    // SAFETY: takes no pointer; the build has made it a function of the module that returns a constant.
+    let sees = unsafe { built::sees_responses() } != 0;
+    #[cfg(not(target_arch = "wasm32"))]
+    let sees = true;
+    sees
+}
+
 /// Exports a filter from a cdylib, with the callbacks of streams that it implements.
 ///
 /// The proxy crosses into the VM only for callbacks that a module exports, and the SDK exports all of them. So the

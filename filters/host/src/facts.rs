@@ -24,5 +24,5 @@ impl<H: Host> Cx<'_, H> {
 }
 
 fn name(fact: &str) -> String {
-    format!("ballast.{fact}")
+    ["ballast.", fact].concat()
 }

@@ -33,7 +33,7 @@ impl<'a, H: Host> Here<'a, H> {
     }
 
     /// Runs a conversation to its end.
-    pub(crate) fn run<M: Machine<Key: Display>>(&mut self, machine: &mut M) -> M::Output {
+    pub(crate) fn run<M: Machine<Key: Display + PartialEq>>(&mut self, machine: &mut M) -> M::Output {
         let Self { host, scope, queues, .. } = self;
         drive(*host, scope, machine, |slot, message| queues.send(*host, scope, slot, message))
     }

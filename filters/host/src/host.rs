@@ -263,15 +263,14 @@ pub trait Host {
 /// All headers of a map, as one block of memory.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
+    /// In the ABI's encoding; looked through anew each time, since most maps are looked at once or twice.
     encoded: Vec<u8>,
-    pairs: Vec<(core::ops::Range<usize>, core::ops::Range<usize>)>,
 }
 
 impl Headers {
     /// Takes a map in the ABI's encoding; what does not decode is left out.
     pub(crate) fn from_encoded(encoded: Vec<u8>) -> Self {
-        let pairs = crate::abi::decode_pairs(&encoded);
-        Self { encoded, pairs }
+        Self { encoded }
     }
 
     /// These headers, as for a request that the filter makes itself. Names are in lower case.
@@ -281,14 +280,12 @@ impl Headers {
 
     /// Name and value of each header, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.pairs.iter().filter_map(|(name, value)| {
-            Some((self.encoded.get(name.clone())?, self.encoded.get(value.clone())?))
-        })
+        crate::abi::Pairs::of(&self.encoded)
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.pairs.is_empty()
+        self.iter().next().is_none()
     }
 
     /// The first value of a header. `name` is in lower case, as the proxy keeps names.

@@ -27,6 +27,8 @@ mod events;
 pub mod export;
 mod facts;
 mod filter;
+#[cfg(any(target_arch = "wasm32", test))]
+mod heap;
 mod here;
 mod host;
 mod leases;
@@ -50,17 +52,22 @@ mod services;
 mod stream;
 mod timers;
 
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap::new();
+
 pub use bus::BroadcastId;
 pub use busiest::Busiest;
 pub use context::Cx;
 pub use drive::{LAYOUT_VERSION, Scope, drive};
+pub use export::sees_responses;
 pub use filter::{CallAnswer, Filter, Flow, Next, StartError};
 pub use host::{
     Buffer, CallToken, GrpcCall, Half, Headers, Host, HostError, HttpCall, LogLevel, Map, MetricId,
     MetricKind, QueueId, Reply, Shared, StreamId,
 };
 pub use log::About;
-pub use metrics::{Counter, Gauge, Histogram};
+pub use metrics::{Collected, Counter, Gauge, Histogram};
 pub use orders::{OrderId, Ordered};
 pub use parking::{Ask, Asked, Permit};
 pub use proxy::Proxy;

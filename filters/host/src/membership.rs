@@ -111,6 +111,6 @@ impl Membership {
 }
 
 /// Runs a conversation that sends nothing.
-fn run<M: Machine<Key: Display>>(host: &impl Host, scope: &Scope, machine: &mut M) -> M::Output {
+fn run<M: Machine<Key: Display + PartialEq>>(host: &impl Host, scope: &Scope, machine: &mut M) -> M::Output {
     drive(host, scope, machine, |_, _| false)
 }

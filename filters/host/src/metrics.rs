@@ -8,7 +8,7 @@ use crate::context::Cx;
 use crate::filter::StartError;
 use crate::host::{Host, MetricId, MetricKind};
 use ballast_core::catalogue::{Buckets, metric_name};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// Only grows.
@@ -27,6 +27,37 @@ impl Counter {
     /// The value over all workers.
     pub fn value(self, host: &impl Host) -> Option<u64> {
         host.metric(self.0).ok()
+    }
+}
+
+/// A counter for what nearly every request counts: collected in the VM, and added when the filter [flushes](Self::flush) it, on its
+/// tick. A VM that dies takes along what it has not added: a tick's worth.
+#[derive(Debug)]
+pub struct Collected {
+    counter: Counter,
+    count: Cell<u64>,
+}
+
+impl Collected {
+    /// Counts one.
+    pub fn one(&self) {
+        self.count.set(self.count.get().saturating_add(1));
+    }
+
+    /// The value over all workers, without what others have not added yet.
+    pub fn value(&self, host: &impl Host) -> Option<u64> {
+        self.counter.value(host).map(|added| added.saturating_add(self.count.get()))
+    }
+
+    /// Adds what was counted since the last time.
+    pub fn flush(&self, host: &impl Host) {
+        self.counter.add(host, self.count.take());
+    }
+}
+
+impl From<Counter> for Collected {
+    fn from(counter: Counter) -> Self {
+        Self { counter, count: Cell::new(0) }
     }
 }
 

@@ -36,6 +36,7 @@ use ballast_host::{
 use counts::Counts;
 use held::Decided;
 use metrics::Metrics;
+use refusal::Problems;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -56,6 +57,7 @@ pub struct LoadShedding {
     plan: ReadPlan,
     metrics: Metrics,
     counts: Counts,
+    problems: Problems,
     worker: Worker<StreamId>,
     /// What has become of streams that are held, until they are woken.
     decided: BTreeMap<StreamId, Decided>,
@@ -90,6 +92,7 @@ impl Filter for LoadShedding {
             plan: ReadPlan::new(&needs),
             metrics: Metrics::define(&config, cx)?,
             counts: Counts::define(cx)?,
+            problems: Problems::new(&config),
             worker: Worker::new(Rc::clone(&config.settings)),
             decided: BTreeMap::new(),
             reported: MonoTime::ZERO,
@@ -338,7 +341,7 @@ impl LoadShedding {
     ) -> Box<ballast_host::Reply> {
         stream.phase = Phase::Aside;
         self.metrics.rejected(cx.host, reason, stream.arrival.class, true);
-        refusal::reply(&self.config, reason, rule, cx)
+        refusal::reply(&self.config, &self.problems, reason, rule, cx)
     }
 
     /// The shared store does not answer.

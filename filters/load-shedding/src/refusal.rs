@@ -10,29 +10,50 @@ const RESOURCE_EXHAUSTED: u8 = 8;
 /// UNAVAILABLE.
 const UNAVAILABLE: u8 = 14;
 
+/// The problem details of each reason, written once: what is refused must cost little.
+#[derive(Debug)]
+pub(crate) struct Problems(Vec<(Reason, Vec<u8>)>);
+
+impl Problems {
+    pub(crate) fn new(config: &Config) -> Self {
+        let problem = |reason: &Reason| (*reason, config.reject.problem(*reason).to_json());
+        Self(Reason::ALL.iter().map(problem).collect())
+    }
+
+    fn of(&self, reason: Reason) -> Vec<u8> {
+        self.0.iter().find(|(known, _)| *known == reason).map(|(_, json)| json.clone()).unwrap_or_default()
+    }
+}
+
 /// The answer of a refusal. `rule` is the bulkhead's or the admission rule's name, or the class.
-pub(crate) fn reply<H: Host>(config: &Config, reason: Reason, rule: &str, cx: &Cx<'_, H>) -> Box<Reply> {
+pub(crate) fn reply<H: Host>(
+    config: &Config,
+    problems: &Problems,
+    reason: Reason,
+    rule: &str,
+    cx: &Cx<'_, H>,
+) -> Box<Reply> {
     let host = cx.host;
-    let state = format!("{rule},{}", reason.as_str());
+    let state = [rule, ",", reason.as_str()].concat();
     mark(&state, cx);
     let reject = &config.reject;
     let seconds = retry_after_seconds(reject.retry_after, reject.retry_after_jitter, &mut HostRandom(host));
     let mut headers = vec![("retry-after".to_owned(), seconds.to_string().into_bytes())];
-    let request = host.headers(Map::RequestHeaders);
-    let problem = reject.problem(reason);
-    let grpc = is_grpc(request.get("content-type"));
+    // Most requests have at most one of the two, and what is absent costs little.
+    let of_request = |name| host.header(Map::RequestHeaders, name);
+    let grpc = is_grpc(of_request("content-type").as_deref());
     let body = if grpc {
-        problem.title.as_bytes().to_vec()
-    } else if accepts_problem(request.get("accept")) {
+        reject.title().as_bytes().to_vec()
+    } else if accepts_problem(of_request("accept").as_deref()) {
         headers.push(("content-type".to_owned(), Problem::MEDIA_TYPE.into()));
-        problem.to_json()
+        problems.of(reason)
     } else {
-        format!("{}\n", problem.title).into_bytes()
+        [reject.title(), "\n"].concat().into_bytes()
     };
     let grpc_status = if reason == Reason::Bulkhead { RESOURCE_EXHAUSTED } else { UNAVAILABLE };
     Box::new(Reply {
         status: if grpc { 200 } else { reject.status },
-        details: format!("ballast_load_shedding{{{state}}}"),
+        details: ["ballast_load_shedding{", &state, "}"].concat(),
         headers,
         body,
         grpc_status: grpc.then_some(grpc_status),

@@ -41,7 +41,7 @@ use ballast_core::time::MonoTime;
 use ballast_core::vms::Member;
 use ballast_host::{
     Busiest, CallAnswer, CallToken, Cx, Filter, Flow, Host, HostRandom, LogLevel, Map, Next, Ordered,
-    ReadPlan, RequestView, StartError,
+    ReadPlan, RequestView, StartError, sees_responses,
 };
 use in_flight::{InFlight, Pending};
 use leasing::Leasing;
@@ -102,6 +102,9 @@ impl Filter for RateLimit {
     }
 
     fn start<H: Host>(config: Config, cx: &mut Cx<'_, H>) -> Result<Self, StartError> {
+        if !sees_responses() {
+            config.check_requests_only()?;
+        }
         let mut needs = Needs::default();
         config.needs(&mut needs);
         let metrics = config.limits.iter().map(|limit| LimitMetrics::define(limit, cx));
@@ -180,6 +183,7 @@ impl Filter for RateLimit {
 
     fn on_tick<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
         let now = cx.host.now();
+        self.metrics.iter().for_each(|metrics| metrics.flush(cx.host));
         self.follow(cx.facts().overload, now, cx);
         self.give_back(cx, now);
         self.empty_purse(now, cx);
@@ -222,6 +226,7 @@ impl Filter for RateLimit {
     }
 
     fn on_end<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
+        self.metrics.iter().for_each(|metrics| metrics.flush(cx.host));
         self.give_back(cx, cx.host.now());
         self.empty_purse(cx.host.now(), cx);
     }

@@ -5,13 +5,13 @@ use ballast_core::rate_limit::global::Source;
 use ballast_core::rate_limit::status::Counted;
 use ballast_core::rate_limit::{Said, Verdict};
 use ballast_core::units::Share;
-use ballast_host::{Counter, Cx, Gauge, Host, StartError};
+use ballast_host::{Collected, Counter, Cx, Gauge, Host, StartError};
 
 /// The metrics of one limit.
 #[derive(Debug)]
 pub(crate) struct LimitMetrics {
     /// Requests that it let through.
-    allowed: Counter,
+    allowed: Collected,
     /// Requests that it refused.
     pub(crate) limited: Counter,
     /// Requests that it would have refused were it enforced.
@@ -67,7 +67,7 @@ impl LimitMetrics {
         let remote = limit.global.is_some();
         Ok(Self {
             left_percent,
-            allowed: cx.counter("allowed", &labels)?,
+            allowed: cx.counter("allowed", &labels)?.into(),
             limited: cx.counter("limited", &labels)?,
             shadow_limited: cx.counter("shadow_limited", &labels)?,
             errors: cx.counter("errors", &labels)?,
@@ -83,7 +83,7 @@ impl LimitMetrics {
         // Below zero for a moment, while one worker has forgotten what another has not yet counted.
         let keys = self.keys.value(host).unwrap_or(0).cast_signed().max(0);
         Counted {
-            allowed: read(self.allowed),
+            allowed: self.allowed.value(host).unwrap_or(0),
             limited: read(self.limited),
             shadow_limited: read(self.shadow_limited),
             errors: read(self.errors),
@@ -101,7 +101,7 @@ impl LimitMetrics {
 
     pub(crate) fn decided(&self, host: &impl Host, verdict: &Verdict) {
         match verdict.said {
-            Said::Admit => self.allowed.add(host, 1),
+            Said::Admit => self.allowed.one(),
             Said::Refuse { .. } if verdict.ask.enforced => self.limited.add(host, 1),
             Said::Refuse { .. } => self.shadow_limited.add(host, 1),
             Said::Trouble(_) => self.errors.add(host, 1),
@@ -111,5 +111,10 @@ impl LimitMetrics {
             self.evictions.add(host, 1);
         }
         self.keys.add(host, verdict.stored);
+    }
+
+    /// Adds what is collected between ticks.
+    pub(crate) fn flush(&self, host: &impl Host) {
+        self.allowed.flush(host);
     }
 }

@@ -78,7 +78,7 @@ impl ResponseCache {
         if asked.is_bypass {
             let fetch = Fetch::plain(Forward::Bypass(Bypass::Body), !asked.is_no_store);
             drop(lines);
-            return self.forward(asked, fetch, looked, None, cx);
+            return self.forward(asked, fetch, looked, (None, now.mono), cx);
         }
         let head = looked.kept.as_ref().and_then(|kept| Head::decode(&kept.object.head));
         let stored_lines = head.as_ref().map(Head::lines).unwrap_or_default();
@@ -107,7 +107,7 @@ impl ResponseCache {
                     self.storage.metrics.damaged.add(cx.host, 1);
                     drop(lines);
                     let fetch = Fetch::plain(Forward::UriMiss, true);
-                    return self.forward(asked, fetch, looked, None, cx);
+                    return self.forward(asked, fetch, looked, (None, now.mono), cx);
                 };
                 self.serve(&asked, rendered, &serve, collapsed, looked.kept.as_ref(), cx)
             }
@@ -124,7 +124,7 @@ impl ResponseCache {
                     && matches!(fetch.why, Forward::UriMiss | Forward::VaryMiss | Forward::Stale);
                 drop(lines);
                 let wait = if may_wait { Some(after) } else { None };
-                self.forward(asked, fetch, looked, wait, cx)
+                self.forward(asked, fetch, looked, (wait, now.mono), cx)
             }
         }
     }
@@ -162,19 +162,20 @@ impl ResponseCache {
         Verdict::Reply(Box::new(say::answer(rendered, status, serve.served.as_str())))
     }
 
-    /// Sends a request on, as a leader, alone, or once another's answer is there. `wait`: it may wait for one.
+    /// Sends a request on, as a leader, alone, or once another's answer is there. `wait`: it may wait for one. `now` is when it was
+    /// decided: the clock is a call, and all of this is one moment.
     fn forward<H: Host>(
         &mut self,
         mut asked: Box<Asked>,
         fetch: Fetch,
         looked: Looked,
-        wait: Option<After>,
+        (wait, now): (Option<After>, MonoTime),
         cx: &mut Cx<'_, H>,
     ) -> Verdict {
         let Looked { kept, latest, found, .. } = looked;
         let may_store = fetch.may_store && !asked.is_no_store;
         let found = match found {
-            None if may_store => self.storage.read_index(&asked.wanted, cx.host.now(), cx),
+            None if may_store => self.storage.read_index(&asked.wanted, now, cx),
             found => found,
         };
         let ticket = found.as_ref().map(|found| found.ticket).unwrap_or_default();
@@ -184,7 +185,6 @@ impl ResponseCache {
             (wait.filter(|_| asked.looks < MOST_LOOKS), max_wait, found)
             && let (Some(me), Some(secret)) = (cx.member(), cx.secret())
         {
-            let now = cx.host.now();
             let material = [&asked.wanted.primary[..], &asked.wanted.target.overrides, &latest].concat();
             let wanted = secret.fingerprint("flight", &material);
             let number = self.next_waiting();
@@ -219,7 +219,7 @@ impl ResponseCache {
                 Err(_) => self.storage.metrics.errors.add(cx.host, 1),
             }
         }
-        self.fetch(Box::new(Fetching { asked, fetch, sent: cx.host.now(), kept, lead }), cx)
+        self.fetch(Box::new(Fetching { asked, fetch, sent: now, kept, lead }), cx)
     }
 
     /// Sends a request on to the upstream.

@@ -28,6 +28,7 @@ use ballast_core::retry_policy::attempts::Attempts;
 use ballast_core::retry_policy::config::Config;
 use ballast_core::retry_policy::deadline::attempt_timeout;
 use ballast_core::status::Draft;
+use ballast_core::time::MonoTime;
 use ballast_host::{
     CallAnswer, CallToken, CapturedRequest, Cx, Filter, Flow, Host, HostRandom, LogLevel, Next, ReadPlan,
     RequestView, StartError,
@@ -89,7 +90,6 @@ impl Filter for RetryPolicy {
         running.metrics.requests.add(cx.host, 1);
         let is_enforced = self.config.mode == Mode::Enforce && policy.is_enforced(&mut HostRandom(cx.host));
         let may_retry = asked.may_repeat && (!asked.is_retry || policy.retry_of_retry);
-        let now = cx.host.now();
         let request = CapturedRequest::new(headers, end);
         let replays = policy.replays && may_retry && !asked.is_grpc && running.may_replay(cx);
         if !is_enforced && may_retry {
@@ -99,7 +99,7 @@ impl Filter for RetryPolicy {
                 *stream = Stream::Routed(Box::new(routed));
             }
         } else if is_enforced {
-            return self.begin_replay(number, &asked, request, stream, now, cx);
+            return self.begin_replay(number, &asked, request, stream, cx);
         }
         Flow::Continue
     }
@@ -210,11 +210,14 @@ impl RetryPolicy {
         asked: &Asked,
         request: CapturedRequest,
         stream: &mut Stream,
-        now: ballast_core::time::MonoTime,
         cx: &mut Cx<'_, H>,
     ) -> Flow {
         let Some(running) = self.running.get(number) else { return Flow::Continue };
         let policy = &running.policy;
+        // The clock is a call, and most policies ask for nothing that needs it.
+        let needs_now =
+            asked.has_deadline(policy) || (policy.learns_routes && policy.retry_on.body.is_some());
+        let now = if needs_now { cx.host.now() } else { MonoTime::ZERO };
         let deadline = asked.deadline(policy, now);
         let bounded = policy.per_try_timeout.is_some() || deadline.is_some();
         let timeout = attempt_timeout(policy.per_try_timeout, deadline, now).filter(|_| bounded);

@@ -66,6 +66,11 @@ impl Asked {
         }
     }
 
+    /// Whether the request's time ends at all.
+    pub(crate) fn has_deadline(&self, policy: &Policy) -> bool {
+        [policy.timeout, self.client_timeout, self.grpc_timeout].iter().any(Option::is_some)
+    }
+
     /// When the request's time ends.
     pub(crate) fn deadline(&self, policy: &Policy, now: MonoTime) -> Option<MonoTime> {
         deadline(now, [policy.timeout, self.client_timeout, self.grpc_timeout])

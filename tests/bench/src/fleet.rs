@@ -119,8 +119,8 @@ pub fn simulate(scenario: &Scenario) -> Outcome {
     let all: f64 = weights.iter().sum();
     let gaps: Vec<f64> = weights.iter().map(|weight| all / weight / f64::from(scenario.rate)).collect();
     let mut agenda = Agenda::default();
-    for proxy in 0..proxies.len() {
-        agenda.plan(BEGIN.after(gap(gaps[proxy], &mut random)), Event::Arrives { proxy });
+    for (proxy, between) in gaps.iter().enumerate() {
+        agenda.plan(BEGIN.after(gap(*between, &mut random)), Event::Arrives { proxy });
         agenda.plan(BEGIN.after(random.span_below(TICK)), Event::Ticks { proxy });
     }
     let end = BEGIN.after(scenario.length);

@@ -2,6 +2,7 @@
 
 mod admin;
 mod circuit_breaker;
+mod floor;
 mod load_shedding;
 mod rate_limit;
 mod response_cache;
@@ -74,6 +75,7 @@ pub fn variants() -> Vec<(&'static str, Vec<Variant>)> {
         ("response-cache", response_cache::variants()),
         ("circuit-breaker", circuit_breaker::variants()),
         ("retry-policy", retry_policy::variants()),
+        ("floor", floor::variants()),
     ]
 }
 

@@ -11,14 +11,16 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::locate::{filters_directory, named_directory, plugins_directory, workspace_root};
+use crate::locate::{file_name, filters_directory, named_directory, plugins_directory, workspace_root};
 use crate::section::drop_names;
-use crate::trim::{TrimError, trim};
+use crate::trim::{TrimError, trim, trim_to_requests};
 
 const TARGET: &str = "wasm32-wasip1";
 /// What ships, unless this variable names another profile: `wasm-quick` builds in a fifth of the time, for trying things out.
 const PROFILE: &str = "wasm";
 const PROFILE_VARIABLE: &str = "BALLAST_WASM_PROFILE";
+/// What the name of a module ends with that sees no responses.
+const REQUESTS: &str = "-requests";
 
 /// Why the modules could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -92,19 +94,23 @@ pub fn build(names: &[String]) -> Result<Vec<Built>, BuildError> {
     let mut built = Vec::new();
     let mut sums = BTreeMap::new();
     for plugin in &workspace.plugins {
-        let compiled = workspace.compiled.join(plugin.file_name());
-        let named = trim(&read(&compiled)?)
-            .map_err(|source| BuildError::Trim { module: plugin.file_name(), source })?;
-        let shipped = drop_names(&named);
-
-        write_if_changed(&named_directory().join(format!("{}.named.wasm", plugin.name)), &named)?;
-        let path = plugin.directory().join(plugin.file_name());
-        let changed = write_if_changed(&path, &shipped)?;
-        if plugin.is_filter {
-            sums.insert(plugin.file_name(), Sha256::digest(&shipped));
+        let compiled = read(&workspace.compiled.join(plugin.file_name()))?;
+        let failed = |source| BuildError::Trim { module: plugin.file_name(), source };
+        let whole = trim(&compiled).map_err(failed)?;
+        let requests = trim_to_requests(&compiled).map_err(failed)?;
+        for (suffix, named) in [("", Some(whole)), (REQUESTS, requests)] {
+            let Some(named) = named else { continue };
+            let name = format!("{}{suffix}", plugin.name);
+            write_if_changed(&named_directory().join(format!("{name}.named.wasm")), &named)?;
+            let shipped = drop_names(&named);
+            let path = plugin.directory().join(file_name(&name));
+            let changed = write_if_changed(&path, &shipped)?;
+            if plugin.is_filter {
+                sums.insert(file_name(&name), Sha256::digest(&shipped));
+            }
+            let path = path.strip_prefix(workspace_root()).map_or_else(|_| path.clone(), Path::to_path_buf);
+            built.push(Built { path, bytes: shipped.len(), changed });
         }
-        let path = path.strip_prefix(workspace_root()).map_or_else(|_| path.clone(), Path::to_path_buf);
-        built.push(Built { path, bytes: shipped.len(), changed });
     }
     if names.is_empty() {
         write_if_changed(&filters_directory().join("SHA256SUMS"), sums_text(&sums).as_bytes())?;

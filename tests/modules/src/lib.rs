@@ -23,4 +23,4 @@ pub use instrument::{InstrumentError, Instrumented, instrument};
 pub use locate::{MissingModule, filter_module, named_module, plugin_module, workspace_root};
 pub use section::drop_names;
 pub use trap::{TRAP_BODY, with_trap};
-pub use trim::{TrimError, trim};
+pub use trim::{TrimError, trim, trim_to_requests};

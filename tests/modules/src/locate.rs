@@ -60,7 +60,7 @@ pub(crate) fn named_directory() -> PathBuf {
     workspace_root().join("target/modules")
 }
 
-fn file_name(name: &str) -> String {
+pub(crate) fn file_name(name: &str) -> String {
     format!("ballast_{}.wasm", name.replace('-', "_"))
 }
 

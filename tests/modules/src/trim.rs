@@ -9,6 +9,7 @@ use walrus::{ExportItem, Module, ModuleConfig};
 const CALLBACKS_SECTION: &str = "ballast.callbacks";
 
 const CALLBACK_PREFIX: &str = "proxy_on_";
+const RESPONSE_PREFIX: &str = "proxy_on_response_";
 
 /// Callbacks that every filter needs: the SDK's bookkeeping of contexts, and the host's way to hand over bytes.
 const ALWAYS_KEPT: [&str; 5] = [
@@ -33,20 +34,57 @@ pub enum TrimError {
     UnknownCallback(String),
 }
 
+/// What a filter imports that wants to know whether its module sees responses.
+const SEES_RESPONSES: (&str, &str) = ("ballast", "sees_responses");
+
 /// The same module without the callbacks that its list does not name, and without what only they reached. Function
 /// names stay. A module without a list keeps every callback.
 ///
 /// # Errors
 /// See [`TrimError`].
 pub fn trim(wasm: &[u8]) -> Result<Vec<u8>, TrimError> {
-    let mut config = ModuleConfig::new();
-    config.generate_producers_section(false);
-    let mut module = config.parse(wasm).map_err(|error| TrimError::Parse(format!("{error:#}")))?;
-    if let Some(listed) = take_list(&mut module)? {
+    let mut module = parse(wasm)?;
+    let listed = take_list(&mut module)?;
+    let trims = tell(&mut module, true)? || listed.is_some();
+    if let Some(listed) = listed {
         remove_unlisted(&mut module, &listed)?;
+    }
+    if trims {
         walrus::passes::gc::run(&mut module);
     }
     Ok(module.emit_wasm())
+}
+
+/// The same module trimmed and without the callbacks for responses; `None` if its filter does not ask whether it has them.
+///
+/// # Errors
+/// See [`TrimError`].
+pub fn trim_to_requests(wasm: &[u8]) -> Result<Option<Vec<u8>>, TrimError> {
+    let mut module = parse(wasm)?;
+    let Some(mut listed) = take_list(&mut module)? else { return Ok(None) };
+    if !tell(&mut module, false)? {
+        return Ok(None);
+    }
+    listed.retain(|name| !name.starts_with(RESPONSE_PREFIX));
+    remove_unlisted(&mut module, &listed)?;
+    walrus::passes::gc::run(&mut module);
+    Ok(Some(module.emit_wasm()))
+}
+
+fn parse(wasm: &[u8]) -> Result<Module, TrimError> {
+    let mut config = ModuleConfig::new();
+    config.generate_producers_section(false);
+    config.parse(wasm).map_err(|error| TrimError::Parse(format!("{error:#}")))
+}
+
+/// Makes the import by which a filter asks a function that says it; `false`: there is none.
+fn tell(module: &mut Module, sees_responses: bool) -> Result<bool, TrimError> {
+    let (namespace, name) = SEES_RESPONSES;
+    let Ok(asked) = module.imports.get_func(namespace, name) else { return Ok(false) };
+    let answer = module.replace_imported_func(asked, |(body, _)| {
+        body.i32_const(i32::from(sees_responses));
+    });
+    answer.map(|_| true).map_err(|error| TrimError::Parse(format!("{error:#}")))
 }
 
 fn take_list(module: &mut Module) -> Result<Option<BTreeSet<String>>, TrimError> {
@@ -82,7 +120,7 @@ fn remove_unlisted(module: &mut Module, listed: &BTreeSet<String>) -> Result<(),
 mod tests {
     use wasmi::{Engine, Linker, Module, Store};
 
-    use super::{TrimError, trim};
+    use super::{TrimError, trim, trim_to_requests};
 
     fn module(section: &str) -> Vec<u8> {
         let text = format!(
@@ -159,6 +197,40 @@ mod tests {
         );
         let memory = instance.get_memory(&store, "memory").unwrap();
         assert_eq!(&memory.data(&store)[8..13], b"seven");
+    }
+
+    #[test]
+    fn a_filter_that_asks_is_told_whether_it_sees_responses() {
+        let asking = |list: &str| {
+            let text = format!(
+                r#"(module
+                    (import "ballast" "sees_responses" (func $sees_responses (result i32)))
+                    (func (export "proxy_on_request_headers") (result i32) (call $sees_responses))
+                    (func (export "proxy_on_response_headers"))
+                    (func (export "proxy_on_response_body"))
+                    {list})"#
+            );
+            wat::parse_str(text).unwrap()
+        };
+        let listed = asking(
+            r#"(@custom "ballast.callbacks" "proxy_on_request_headers,proxy_on_response_headers,proxy_on_response_body")"#,
+        );
+        let told = |wasm: &[u8]| {
+            let engine = Engine::default();
+            let parsed = Module::new(&engine, wasm).unwrap();
+            assert_eq!(parsed.imports().count(), 0);
+            let mut store = Store::new(&engine, ());
+            let instance = Linker::new(&engine).instantiate_and_start(&mut store, &parsed).unwrap();
+            let callback = instance.get_typed_func::<(), i32>(&store, "proxy_on_request_headers").unwrap();
+            callback.call(&mut store, ()).unwrap()
+        };
+        let (whole, requests) = (trim(&listed).unwrap(), trim_to_requests(&listed).unwrap().unwrap());
+        assert_eq!((told(&whole), exports(&whole).len()), (1, 3));
+        assert_eq!((told(&requests), exports(&requests)), (0, vec!["proxy_on_request_headers".to_owned()]));
+        assert_eq!(told(&trim(&asking("")).unwrap()), 1, "no list");
+        assert!(trim_to_requests(&asking("")).unwrap().is_none(), "no list, so nothing to leave out");
+        let silent = module(r#"(@custom "ballast.callbacks" "proxy_on_request_headers")"#);
+        assert!(trim_to_requests(&silent).unwrap().is_none(), "one that does not ask");
     }
 
     #[test]

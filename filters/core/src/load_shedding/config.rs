@@ -136,8 +136,12 @@ impl Reject {
     pub fn problem(&self, reason: super::Reason) -> Problem {
         let mut more = serde_json::Map::new();
         more.insert("reason".to_owned(), reason.as_str().into());
-        let title = "The service is overloaded and cannot serve this request now";
-        Problem { kind: self.problem, title, status: self.status, more }
+        Problem { kind: self.problem, title: self.title(), status: self.status, more }
+    }
+
+    /// What a refusal says to people.
+    pub const fn title(&self) -> &'static str {
+        "The service is overloaded and cannot serve this request now"
     }
 }
 

@@ -37,6 +37,7 @@ pub struct Entering {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum At {
     Begin,
+    Looked,
     Added,
     Counted,
     TakenBack,
@@ -62,10 +63,13 @@ impl Entering {
         Self { allowed, tries, at: At::Begin }
     }
 
-    /// The next thing to do. `seen`: what the last read gave.
+    /// The next thing to do. `seen`: what the last read gave, at first one for an earlier request.
     pub const fn next(&mut self, seen: u32) -> Entry {
         let (at, next) = match self.at {
-            At::Begin => (At::Added, Entry::Add(1)),
+            // Where it was full a moment ago, looking comes before adding and taking back: reading is one call, not five.
+            At::Begin if seen >= self.allowed => (At::Looked, Entry::Read),
+            At::Looked if seen >= self.allowed => (At::Left, Entry::Full),
+            At::Begin | At::Looked => (At::Added, Entry::Add(1)),
             At::Added => (At::Counted, Entry::Read),
             At::Counted if seen <= self.allowed => (At::Counted, Entry::Entered),
             At::Counted => (At::TakenBack, Entry::Add(-1)),

@@ -62,6 +62,37 @@ pub struct Config {
     pub show_keys: bool,
 }
 
+impl Config {
+    /// Checks that nothing has to be read from responses or written to them, for a module that does not see any.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that asks for it.
+    pub fn check_requests_only(&self) -> Result<(), ConfigError> {
+        const MODULE: &str = "this module does not see responses; ballast_rate_limit.wasm does";
+        let wants = |path: String, reason: &str| Err(ConfigError::new(path, format!("{reason}: {MODULE}")));
+        if self.headers != HeaderStyle::None {
+            return wants("headers".to_owned(), "only `none` is possible here");
+        }
+        if self.mode == Mode::Shadow {
+            return wants("mode".to_owned(), "`shadow` marks responses");
+        }
+        for (number, limit) in self.limits.iter().enumerate() {
+            let at = |field: &str| format!("limits[{number}].{field}");
+            if limit.charge_when.is_some() {
+                return wants(at("charge_when"), "it depends on the response");
+            }
+            if limit.global.is_some() {
+                return wants(at("global"), "responses say who decided");
+            }
+            if limit.marks_responses() {
+                return wants(at("mode"), "`shadow` and `enforce_share` below 100% mark responses");
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A request that lacks a part of a limit's key, under a limit that denies such.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {

@@ -20,6 +20,9 @@ pub const TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
 /// Bounds one attempt, in milliseconds.
 pub const PER_TRY_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
 
+/// What the router calls gateway errors.
+const GATEWAY_ERRORS: [&str; 3] = ["502", "503", "504"];
+
 /// The gRPC statuses that the router can retry on.
 pub const GRPC_NAMES: [(&str, u32); 5] = [
     ("cancelled", 1),
@@ -41,7 +44,12 @@ impl Steering {
         if on.reset || on.timeout {
             retry_on.push("reset");
         }
-        let codes: Vec<String> = on.status.codes().map(|code| code.to_string()).collect();
+        let mut codes: Vec<String> = on.status.codes().map(|code| code.to_string()).collect();
+        // The router has one word for these three, which also means resets of every kind: a header less to set.
+        if on.connect_failure && (on.reset || on.timeout) && codes == GATEWAY_ERRORS {
+            codes.clear();
+            retry_on.push("gateway-error");
+        }
         if !codes.is_empty() {
             retry_on.push("retriable-status-codes");
         }

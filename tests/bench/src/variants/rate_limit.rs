@@ -8,11 +8,13 @@ pub(super) fn variants() -> Vec<Variant> {
         {"name": "per-path", "key": ["path"], "rate": "100000/s"},
         {"name": "all", "rate": "100000/s"}"#;
     let for_all = rate_limit("none", r#"{"name": "all", "rate": "100000/s"}"#);
+    let requests_only = one("none").replace("ballast_rate_limit.wasm", "ballast_rate_limit_requests.wasm");
     let headers = Some(Budget::Added(2.2));
     vec![
         Variant::new("rate limit: disabled", None, filter("rate-limit", r#"{"mode": "disabled"}"#)),
         Variant::new("rate limit: one limit for all", None, for_all),
-        Variant::new("rate limit: one limit", Some(Budget::Added(1.6)), one("none")),
+        Variant::new("rate limit: one limit", None, one("none")),
+        Variant::new("rate limit: one limit, no responses seen", Some(Budget::Added(1.6)), requests_only),
         Variant::new("rate limit: one limit, draft-11 headers", headers, one("draft-11")),
         Variant::new("rate limit: three limits", None, rate_limit("none", three)),
         Variant::new("Envoy's local_ratelimit", None, LOCAL_RATE_LIMIT.to_owned()),

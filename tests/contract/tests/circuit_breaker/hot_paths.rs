@@ -28,8 +28,9 @@ const BY_TENANT: &str = r#"{"breakers": [{"name": "a", "key": ["cluster", {"head
     "trip": {"failure_rate": "50%", "consecutive_failures": 5}}]}"#;
 const GOOD: &[&str] = &["200", "200", "200"];
 const FIVE_BAD: &[&str] = &["500", "500", "500", "500", "500"];
+const SIX_BAD: &[&str] = &["500"; 6];
 
-const PATHS: [Path; 5] = [
+const PATHS: [Path; 6] = [
     Path {
         name: "a success of a rule with one breaker, gathered",
         configuration: ONE,
@@ -44,7 +45,7 @@ const PATHS: [Path; 5] = [
             ("proxy_get_shared_data", 1),
             ("proxy_increment_metric", 2),
         ],
-        instructions: 5_295,
+        instructions: 4_792,
     },
     Path {
         name: "a success of a rule with many breakers",
@@ -61,7 +62,7 @@ const PATHS: [Path; 5] = [
             ("proxy_increment_metric", 1),
             ("proxy_set_shared_data", 1),
         ],
-        instructions: 16_806,
+        instructions: 13_236,
     },
     Path {
         name: "a failure of a rule with one breaker",
@@ -78,7 +79,7 @@ const PATHS: [Path; 5] = [
             ("proxy_increment_metric", 2),
             ("proxy_set_shared_data", 1),
         ],
-        instructions: 15_857,
+        instructions: 13_400,
     },
     Path {
         name: "refused",
@@ -88,7 +89,7 @@ const PATHS: [Path; 5] = [
         refused: true,
         host_calls: &[
             ("clock_time_get", 1),
-            ("proxy_get_header_map_pairs", 1),
+            ("proxy_get_header_map_value", 2),
             ("proxy_get_property", 1),
             ("proxy_get_shared_data", 2),
             ("proxy_increment_metric", 1),
@@ -96,7 +97,25 @@ const PATHS: [Path; 5] = [
             ("proxy_set_property", 1),
             ("random_get", 1),
         ],
-        instructions: 19_159,
+        instructions: 12_210,
+    },
+    Path {
+        name: "refused, by a breaker that was found open before",
+        configuration: ONE,
+        before: SIX_BAD,
+        answer: "200",
+        refused: true,
+        host_calls: &[
+            ("clock_time_get", 1),
+            ("proxy_get_header_map_value", 2),
+            ("proxy_get_property", 1),
+            ("proxy_get_shared_data", 1),
+            ("proxy_increment_metric", 1),
+            ("proxy_send_local_response", 1),
+            ("proxy_set_property", 1),
+            ("random_get", 1),
+        ],
+        instructions: 9_000,
     },
     Path {
         name: "no rule matches",

@@ -51,7 +51,7 @@ const PATHS: [Path; 5] = [
             ("proxy_get_property", 1),
             ("proxy_increment_metric", 4),
         ],
-        instructions: 4_867,
+        instructions: 4_299,
     },
     Path {
         name: "priorities and fairness, not contended",
@@ -75,7 +75,7 @@ const PATHS: [Path; 5] = [
             ("proxy_increment_metric", 4),
             ("proxy_set_shared_data", 2),
         ],
-        instructions: 17_261,
+        instructions: 15_458,
     },
     Path {
         name: "refused",
@@ -85,14 +85,14 @@ const PATHS: [Path; 5] = [
         status: 503,
         host_calls: &[
             ("clock_time_get", 1),
-            ("proxy_get_header_map_pairs", 1),
-            ("proxy_get_metric", 2),
-            ("proxy_increment_metric", 5),
+            ("proxy_get_header_map_value", 2),
+            ("proxy_get_metric", 1),
+            ("proxy_increment_metric", 1),
             ("proxy_send_local_response", 1),
             ("proxy_set_property", 1),
             ("random_get", 1),
         ],
-        instructions: 17_436,
+        instructions: 8_090,
     },
 ];
 

@@ -216,7 +216,7 @@ where
         let settings = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
         let checked = proptest::test_runner::TestRunner::new(settings)
             .run(&configurations(module), |bytes| {
-                either_works_or_is_refused_by_name(&vm, module.name, &bytes).map(|_| ())
+                either_works_or_is_refused_by_name(&vm, module.filter_name(), &bytes).map(|_| ())
             });
         checked.unwrap_or_else(|failure| panic!("{}: {failure}", module.name));
         assert_eq!(vm.death(), None);
@@ -228,7 +228,7 @@ fn the_configurations_that_are_mutated_are_valid_in_both_forms() {
     for module in SHIPPED {
         let vm = Host::new().vm(&filter(module.name)).unwrap();
         for bytes in [module.configuration.as_bytes().to_vec(), encode_struct(module.configuration)] {
-            let works = either_works_or_is_refused_by_name(&vm, module.name, &bytes).unwrap();
+            let works = either_works_or_is_refused_by_name(&vm, module.filter_name(), &bytes).unwrap();
             assert!(works, "{:?}", vm.host().logs());
         }
     }

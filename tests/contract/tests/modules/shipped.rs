@@ -25,11 +25,17 @@ pub(crate) const SHIPPED: &[Shipped] = &[
     circuit_breaker::CIRCUIT_BREAKER,
     load_shedding::LOAD_SHEDDING,
     rate_limit::RATE_LIMIT,
+    rate_limit::RATE_LIMIT_REQUESTS,
     response_cache::RESPONSE_CACHE,
     retry_policy::RETRY_POLICY,
 ];
 
 impl Shipped {
+    /// What the module calls itself.
+    pub(crate) fn filter_name(&self) -> &'static str {
+        self.name.strip_suffix("-requests").unwrap_or(self.name)
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
         std::fs::read(ballast_modules::filter_module(self.name).unwrap()).unwrap()
     }

@@ -19,6 +19,7 @@ mod operate;
 mod permits;
 mod racing;
 mod refunds;
+mod requests_only;
 mod sharing;
 
 use ballast_contract::{Workers, filter, status};

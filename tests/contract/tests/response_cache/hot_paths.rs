@@ -38,7 +38,7 @@ const PATHS: [Path; 4] = [
             ("proxy_increment_metric", 1),
             ("proxy_send_local_response", 1),
         ],
-        instructions: 27_477,
+        instructions: 23_119,
     },
     Path {
         name: "a hit of the shared level",
@@ -54,7 +54,7 @@ const PATHS: [Path; 4] = [
             ("proxy_increment_metric", 1),
             ("proxy_send_local_response", 1),
         ],
-        instructions: 35_831,
+        instructions: 30_976,
     },
     Path {
         name: "a miss that is known not to be storable",
@@ -63,13 +63,13 @@ const PATHS: [Path; 4] = [
         before: [2, 0],
         is_hit: false,
         host_calls: &[
-            ("clock_time_get", 6),
+            ("clock_time_get", 4),
             ("proxy_get_header_map_pairs", 2),
             ("proxy_get_metric", 1),
             ("proxy_get_shared_data", 1),
             ("proxy_increment_metric", 2),
         ],
-        instructions: 30_724,
+        instructions: 28_120,
     },
     Path {
         name: "a miss that is stored",
@@ -78,7 +78,7 @@ const PATHS: [Path; 4] = [
         before: [0, 0],
         is_hit: false,
         host_calls: &[
-            ("clock_time_get", 7),
+            ("clock_time_get", 5),
             ("proxy_get_buffer_bytes", 1),
             ("proxy_get_header_map_pairs", 2),
             ("proxy_get_metric", 3),
@@ -86,7 +86,7 @@ const PATHS: [Path; 4] = [
             ("proxy_increment_metric", 3),
             ("proxy_set_shared_data", 3),
         ],
-        instructions: 68_577,
+        instructions: 61_230,
     },
 ];
 

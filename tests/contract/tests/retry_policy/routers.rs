@@ -66,10 +66,7 @@ fn what_an_internal_client_has_set_is_overwritten_or_removed() {
     let stream = request(&workers, "GET", &foreign, None);
     assert_eq!(retries(&stream).as_deref(), Some("2"));
     let headers = stream.request().headers;
-    assert_eq!(
-        headers.text("x-envoy-retry-on"),
-        Some("connect-failure,refused-stream,reset,retriable-status-codes")
-    );
+    assert_eq!(headers.text("x-envoy-retry-on"), Some("connect-failure,refused-stream,reset,gateway-error"));
     assert_eq!(headers.text("x-envoy-hedge-on-per-try-timeout"), None);
     assert_eq!(headers.text("x-envoy-upstream-rq-timeout-ms"), None);
     let refused = request(&workers, "POST", &foreign, None).request().headers;

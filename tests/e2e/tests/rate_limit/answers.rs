@@ -1,7 +1,7 @@
 //! What clients, logs and metrics say.
 
 use super::{SAMPLE, SOON, get, limits, metric, statuses};
-use ballast_e2e::sample_with;
+use ballast_e2e::{configured, sample_with};
 use ballast_harness::{Envoy, Load, Request};
 use ballast_upstream::Upstream;
 use std::time::Duration;
@@ -18,6 +18,18 @@ async fn the_sample_does_what_its_comments_say() {
     let prometheus = envoy.admin("/stats/prometheus").await;
     let labelled = r#"ballast_rate_limit_limited{namespace="rate-limit",rule="failed-logins"} 2"#;
     assert!(prometheus.contains(labelled), "{prometheus}");
+}
+
+#[tokio::test]
+async fn the_module_that_sees_no_responses_limits_alike() {
+    let upstream = Upstream::start();
+    let limits = r#"{"headers": "none", "limits": [{"name": "per-client", "key": ["client_address"], "rate": "1/d", "burst": 3}]}"#;
+    let sample =
+        configured(SAMPLE, limits).replace("ballast_rate_limit.wasm", "ballast_rate_limit_requests.wasm");
+    let envoy = Envoy::builder().config(sample).upstream(upstream.address()).start().await.unwrap();
+    assert_eq!(statuses(&Request::get(&envoy.url("/")), 5).await, [200, 200, 200, 429, 429]);
+    envoy.wait_for_stat(&metric("allowed", "per-client"), |allowed| allowed == 3, SOON).await;
+    envoy.wait_for_stat(&metric("limited", "per-client"), |limited| limited == 2, SOON).await;
 }
 
 #[tokio::test]

@@ -107,6 +107,11 @@ impl Limit {
         self.key.text(request)
     }
 
+    /// Whether some requests are let through that it would refuse, whose responses say so.
+    pub fn marks_responses(&self) -> bool {
+        self.mode == Mode::Shadow || self.enforce_share != Share::ALL
+    }
+
     /// Whether a refusal of the next request counts.
     pub fn is_enforced(&self, random: &mut impl Random) -> bool {
         self.mode == Mode::Enforce

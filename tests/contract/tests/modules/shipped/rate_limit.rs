@@ -33,3 +33,22 @@ pub(super) const RATE_LIMIT: Shipped = Shipped {
         "response": {"headers": {"x-more": "1"}, "body": "slow down"}, "on_error": "deny"
     }"#,
 };
+
+/// The same filter for configurations that need no response.
+pub(super) const RATE_LIMIT_REQUESTS: Shipped = Shipped {
+    name: "rate-limit-requests",
+    callbacks: &[
+        "proxy_on_grpc_close",
+        "proxy_on_grpc_receive",
+        "proxy_on_queue_ready",
+        "proxy_on_request_headers",
+        "proxy_on_tick",
+    ],
+    most_bytes: 760 * KIB,
+    configuration: r#"{
+        "headers": "none", "limits": [
+            {"name": "per-client", "key": ["client_address"], "rate": "100/s", "burst": 200},
+            {"name": "in-flight", "algorithm": "concurrency", "max_concurrent": 4}
+        ]
+    }"#,
+};
