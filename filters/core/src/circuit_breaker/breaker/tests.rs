@@ -1,5 +1,5 @@
 use super::super::policy::{HalfOpen, OpenWait, Trip};
-use super::super::window::{Shape, time_window};
+use super::super::window::{Call, Counts, Shape, time_window};
 use super::*;
 use crate::random::Fixed;
 use crate::slots::Entry;
