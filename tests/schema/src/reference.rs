@@ -12,7 +12,6 @@ use crate::shape::Shape;
 const SHARED: &[(&str, &str)] = &[
     ("Matcher", "match"),
     ("KeySpec", "key"),
-    ("Part", "part of a key"),
     ("Pattern", "pattern"),
     ("Trust", "trust"),
     ("TrustedHeader", "trusted header"),
@@ -30,7 +29,7 @@ const SHARED_PAGE: &str = "../../envoy/schema/README.md";
 /// The table of a filter's fields.
 pub(crate) fn table(schema: &Value) -> String {
     let mut rows = String::from("| field | what it is | what it does |\n|---|---|---|\n");
-    add_rows(&mut rows, "", Shape::root(schema), SHARED_PAGE);
+    add_rows(&mut rows, "", Shape::root(schema), SHARED_PAGE, true);
     rows
 }
 
@@ -61,10 +60,17 @@ pub(crate) fn shared_page() -> String {
         let alternatives = shape.alternatives();
         let items = alternatives.iter().filter_map(|one| one.items());
         let lists: Vec<Shape<'_>> = items.filter(|items| shared(*items).is_none()).collect();
-        let objects = alternatives.iter().chain(&lists).flat_map(|one| one.alternatives());
+        let all: Vec<Shape<'_>> =
+            alternatives.iter().chain(&lists).flat_map(|one| one.alternatives()).collect();
+        let objects: Vec<Shape<'_>> = all.iter().copied().filter(|one| !one.fields().is_empty()).collect();
+        let words: Vec<String> =
+            all.iter().flat_map(|one| one.word().into_iter().chain(one.words())).collect();
         let mut rows = String::new();
-        for object in objects.filter(|object| !object.fields().is_empty()) {
-            add_rows(&mut rows, "", object, "");
+        for object in &objects {
+            add_rows(&mut rows, "", *object, "", objects.len() == 1);
+        }
+        if !rows.is_empty() && !words.is_empty() {
+            let _ = write!(page, "One of the words {}, or an object with one of these:\n\n", quoted(&words));
         }
         if rows.is_empty() {
             let _ = writeln!(page, "{}", written(*shape));
@@ -75,16 +81,18 @@ pub(crate) fn shared_page() -> String {
     page
 }
 
-fn add_rows(rows: &mut String, prefix: &str, object: Shape<'_>, shared_page: &str) {
+/// `alone`: there is no other object that it could be instead.
+fn add_rows(rows: &mut String, prefix: &str, object: Shape<'_>, shared_page: &str, alone: bool) {
     for (name, said, shape) in object.fields() {
         let path = format!("{prefix}{name}");
         let description = said.get("description").and_then(Value::as_str).or(shape.description());
-        let required = if object.requires(name) { " **Required.**" } else { "" };
+        let required = if alone && object.requires(name) { " **Required.**" } else { "" };
         let text = description.map(one_line).unwrap_or_default();
         let _ = writeln!(rows, "| `{path}` | {} | {text}{required} |", kind(shape, shared_page));
-        for (below, is_list) in objects_of(shape) {
-            let more = if is_list { "[]." } else { "." };
-            add_rows(rows, &format!("{path}{more}"), below, shared_page);
+        let below = objects_of(shape);
+        for (object, is_list) in &below {
+            let more = if *is_list { "[]." } else { "." };
+            add_rows(rows, &format!("{path}{more}"), *object, shared_page, below.len() == 1);
         }
     }
 }
@@ -141,7 +149,7 @@ fn kind(shape: Shape<'_>, shared_page: &str) -> String {
     }
     let words = one.words();
     if !words.is_empty() {
-        return words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ");
+        return quoted(&words).replace(", ", " or ");
     }
     match one.kind() {
         Some("array") => {
@@ -155,9 +163,16 @@ fn kind(shape: Shape<'_>, shared_page: &str) -> String {
     }
 }
 
+fn quoted(words: &[String]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
 /// The bounds of a number that are more than those of its type.
 fn bounds(shape: Shape<'_>) -> String {
-    let number = |keyword: &str| shape.schema.get(keyword).filter(|bound| **bound != 0);
+    let of_type = [0_u64, u8::MAX.into(), u16::MAX.into()];
+    let number = |keyword: &str| {
+        shape.schema.get(keyword).filter(|bound| bound.as_u64().is_none_or(|bound| !of_type.contains(&bound)))
+    };
     match (number("minimum"), number("maximum")) {
         (Some(least), Some(most)) => format!(", {least} to {most}"),
         (Some(least), None) => format!(", from {least}"),
