@@ -25,7 +25,7 @@ const MOST_JOBS: usize = 64;
 pub(crate) struct Job {
     stream: StreamId,
     what: What,
-    waiting: BTreeMap<OrderId, Addressee>,
+    waiting: BTreeMap<OrderId, Errand>,
     over: Vec<(Addressee, Outcome)>,
 }
 
@@ -125,8 +125,11 @@ impl Admin {
         }
         let Some(at) = self.jobs.iter().position(|job| job.waiting.contains_key(&id)) else { return };
         let Some(job) = self.jobs.get_mut(at) else { return };
-        if let Some(to) = job.waiting.remove(&id) {
-            job.over.push((to, outcome.clone()));
+        if let Some(errand) = job.waiting.remove(&id) {
+            if job.goes_on(&errand, outcome, cx) {
+                return;
+            }
+            job.over.push((errand.to, outcome.clone()));
         }
         if !job.waiting.is_empty() || job.asks_next(cx) {
             return;
@@ -200,12 +203,23 @@ impl Job {
     }
 
     fn send<H: Host>(&mut self, errand: Errand, cx: &mut Cx<'_, H>) -> Result<(), Refusal> {
-        let Errand { to, audience, order } = errand;
-        let id = cx.order(&to.filter, &to.namespace, audience, order, WITHIN);
+        let Errand { to, audience, order } = &errand;
+        let id = cx.order(&to.filter, &to.namespace, *audience, order.clone(), WITHIN);
         let id =
             id.ok_or_else(|| Refusal::Unavailable("this worker has just begun: ask again".to_owned()))?;
-        self.waiting.insert(id, to);
+        self.waiting.insert(id, errand);
         Ok(())
+    }
+
+    /// Gives an order again that does a part at a time and says where to go on. Whether it did.
+    fn goes_on<H: Host>(&mut self, errand: &Errand, outcome: &Outcome, cx: &mut Cx<'_, H>) -> bool {
+        let (What::Results { .. }, Outcome::Done(answers)) = (&self.what, outcome) else { return false };
+        let Some(Ok(result)) = leading(answers) else { return false };
+        let result: Value = serde_json::from_slice(result).unwrap_or(Value::Null);
+        let Some(next) = result.get("next").filter(|next| !next.is_null()) else { return false };
+        let order =
+            Order { arguments: value!({ "from": next }).to_string().into_bytes(), ..errand.order.clone() };
+        self.send(Errand { to: errand.to.clone(), audience: errand.audience, order }, cx).is_ok()
     }
 
     /// Asks the next for a part of a snapshot, if the last has none. Whether it did.
