@@ -149,9 +149,9 @@ fn second(number: u32, phase: &'static str, recorded: &Recorded) -> Second {
         sum(number, wanted).saturating_sub(before)
     };
     second.stale = added(&|name| name.contains("response_cache.hits") && name.contains("kind=stale"));
-    second.shed = added(&|name| name.contains("load_shedding.rejected"));
-    second.left_alone = added(&|name| name.contains("circuit_breaker.refused"));
-    second.level = sum(number, &|name| name.contains("load_shedding.level"));
-    second.open = sum(number, &|name| name.contains("circuit_breaker.open")) > 0;
+    second.shed = added(&|name| name.contains("load_shedding.rejected;"));
+    second.left_alone = added(&|name| name.contains("circuit_breaker.refused;"));
+    second.level = sum(number, &|name| name.contains("load_shedding.level;"));
+    second.open = sum(number, &|name| name.contains("circuit_breaker.open;")) > 0;
     second
 }
