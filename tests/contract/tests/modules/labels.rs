@@ -15,13 +15,14 @@ const TAGS: &str = "  stats_tags:\n";
 const PLUGIN: &str = r"    - { tag_name: plugin, regex: '^wasm\.(([^.]+)\.)vm_reload' }";
 const MODULE: &str = "dist/ballast_";
 
-/// Each sample that runs filters, with its text.
-fn samples() -> BTreeMap<String, String> {
-    let directory: PathBuf = ballast_modules::workspace_root().join("envoy");
-    let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+/// Each file of a directory that runs filters, with its text.
+fn samples(directory: &str) -> BTreeMap<String, String> {
+    let whole: PathBuf = ballast_modules::workspace_root().join(directory);
+    let paths = std::fs::read_dir(whole).unwrap().map(|entry| entry.unwrap().path());
     let yaml = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     let named = yaml.map(|path| {
-        (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(&path).unwrap())
+        let name = path.file_name().unwrap().to_string_lossy();
+        (format!("{directory}/{name}"), std::fs::read_to_string(&path).unwrap())
     });
     named.filter(|(_, text)| text.contains(MODULE)).collect()
 }
@@ -69,18 +70,20 @@ fn labels(module: &str, configuration: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_label_that_a_module_emits_has_a_tag_in_every_sample() {
-    let samples = samples();
+    let samples = samples("envoy");
     let mut used: BTreeSet<String> =
         SHIPPED.iter().flat_map(|module| labels(module.name, module.configuration)).collect();
     for (module, configuration) in samples.values().flat_map(|text| plugins(text)) {
         used.extend(labels(&module, &configuration));
     }
+    let recipes = self::samples("envoy/recipes");
+    assert!(samples.len() > 5 && !recipes.is_empty());
     // Counted only when it happens: messages that the bus drops, by reason.
     assert!(used.contains("namespace") && used.contains("reason"), "{used:?}");
     let lines =
         used.iter().map(|label| format!("    - {{ tag_name: {label}, regex: '(;{label}=([^;]+))' }}\n"));
     let expected: String = lines.chain([format!("{PLUGIN}\n")]).collect();
-    for (name, text) in samples {
+    for (name, text) in samples.into_iter().chain(recipes) {
         let block = text.split_once(TAGS).unwrap_or_else(|| panic!("{name} has no stats_tags")).1;
         let tags: String = block
             .lines()
@@ -88,20 +91,20 @@ fn every_label_that_a_module_emits_has_a_tag_in_every_sample() {
             .filter(|line| !line.trim_start().starts_with('#'))
             .map(|line| format!("{line}\n"))
             .collect();
-        assert_eq!(tags, expected, "envoy/{name}: the tags are to be\n{expected}");
+        assert_eq!(tags, expected, "{name}: the tags are to be\n{expected}");
     }
 }
 
 #[test]
 fn every_sample_shows_what_each_of_its_filters_decided_in_the_access_log() {
-    for (name, text) in samples() {
+    for (name, text) in samples("envoy") {
         for (module, _) in plugins(&text) {
             // A hit is an answer like any other, and is marked where clients can see it, too.
             let field = match module.as_str() {
                 "response-cache" => "%RESP(CACHE-STATUS)%".to_owned(),
                 filter => format!("%FILTER_STATE(wasm.ballast.{filter}:PLAIN)%"),
             };
-            assert!(text.contains(&field), "envoy/{name}: {field} is missing");
+            assert!(text.contains(&field), "{name}: {field} is missing");
         }
     }
 }
