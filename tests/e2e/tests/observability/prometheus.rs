@@ -14,6 +14,7 @@ fn every_alert_fires_when_it_should_and_none_for_a_healthy_proxy() {
     for arguments in [
         ["check", "rules", "ballast.rules.yml"],
         ["check", "config", "prometheus.yml"],
+        ["check", "config", "admin.yml"],
         ["test", "rules", "ballast.test.yml"],
     ] {
         let run = Command::new(&promtool).args(arguments).current_dir(sample("prometheus")).output().unwrap();
@@ -28,17 +29,41 @@ fn every_alert_fires_when_it_should_and_none_for_a_healthy_proxy() {
     }
 }
 
+/// Waits for a first scrape, in which nothing may be wrong.
+async fn is_scraped(prometheus: &Scraper) {
+    let scraped = eventually("a first scrape", SOON, async || {
+        let targets = prometheus.targets().await;
+        (targets.iter().all(|(health, _)| health != "unknown")).then_some(targets)
+    });
+    assert_eq!(scraped.await, [("up".to_owned(), String::new())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_admin_filter_exports_is_scraped_under_the_names_of_envoys_own() {
+    let upstream = Upstream::start();
+    let envoy =
+        Envoy::builder().sample("all-filters.yaml").upstream(upstream.address()).start().await.unwrap();
+    let prometheus = Scraper::of_filter(&envoy).await;
+    is_scraped(&prometheus).await;
+    get(&envoy.url("/api/"), &[]).await;
+    for query in [
+        // A counter, a gauge, and a histogram.
+        "ballast_rate_limit_allowed{namespace=\"rate-limit\", rule=\"per-client\"} > 0",
+        "ballast_load_shedding_limit{namespace=\"load-shedding\"} > 0",
+        "ballast_retry_policy_attempts_bucket{rule=\"reads\", le=\"+Inf\"} > 0",
+    ] {
+        eventually(query, SOON, async || (!prometheus.query(query).await.is_empty()).then_some(())).await;
+    }
+    assert_eq!(prometheus.query("{__name__=~\"ballast_.+_total\"}").await, [Value::Null; 0]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_envoy_exports_is_scraped_without_an_error_and_alerts_fire_in_an_incident() {
     let upstream = Upstream::start();
     let envoy =
         Envoy::builder().sample("all-filters.yaml").upstream(upstream.address()).start().await.unwrap();
     let prometheus = Scraper::start(&envoy).await;
-    let scraped = eventually("a first scrape", SOON, async || {
-        let targets = prometheus.targets().await;
-        (targets.iter().all(|(health, _)| health != "unknown")).then_some(targets)
-    });
-    assert_eq!(scraped.await, [("up".to_owned(), String::new())]);
+    is_scraped(&prometheus).await;
     let samples = prometheus.query("scrape_samples_scraped").await;
     let count: f64 = samples[0]["value"][1].as_str().unwrap().parse().unwrap();
     assert!(count > 300.0, "{count} samples");

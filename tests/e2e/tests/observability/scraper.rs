@@ -21,13 +21,23 @@ pub(crate) fn sample(file: &str) -> PathBuf {
 }
 
 impl Scraper {
-    /// Scrapes this Envoy four times a second, and lets alerts fire after one second instead of minutes.
+    /// Scrapes this Envoy's administration.
     pub(crate) async fn start(envoy: &Envoy) -> Self {
+        Self::of("prometheus.yml", "127.0.0.1:9901", envoy.admin_address()).await
+    }
+
+    /// Scrapes the endpoints of this Envoy's admin filter.
+    pub(crate) async fn of_filter(envoy: &Envoy) -> Self {
+        let port = envoy.listener_port_of("ballast-admin").expect("the sample has the listener");
+        Self::of("admin.yml", "127.0.0.1:10001", &format!("127.0.0.1:{port}")).await
+    }
+
+    /// Scrapes as this file says, four times a second, and lets alerts fire after one second instead of minutes.
+    async fn of(file: &str, written: &str, address: &str) -> Self {
         let program = ballast_setup::tools::prometheus().unwrap().server;
         let directory = RunDir::new().unwrap();
         let read = |file: &str| std::fs::read_to_string(sample(&format!("prometheus/{file}"))).unwrap();
-        let config =
-            replaced(&read("prometheus.yml"), &[("127.0.0.1:9901", envoy.admin_address()), ("15s", "250ms")]);
+        let config = replaced(&read(file), &[(written, address), ("15s", "250ms")]);
         let waits = regex_lite::Regex::new(r"for: \d+m").unwrap();
         let rules = read("ballast.rules.yml");
         assert!(waits.is_match(&rules));
