@@ -3,7 +3,13 @@
 //! - `exactness`: the limit holds over all of them, to the request or within a lease.
 //! - `outages`: Redis gone, the service stopped, slow or talking nonsense: the local limit takes over, and gives back.
 //! - `wire`: Envoy's own filter speaks to the same service.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
 
 mod exactness;
 mod outages;
