@@ -46,10 +46,13 @@ impl<H: Host> Cx<'_, H> {
             }
         }
         let dropped = self.services.notebook.take_dropped();
-        if dropped > 0
-            && let Ok(counter) = self.counter("events_dropped", &[])
-        {
-            counter.add(self.host, dropped);
+        if dropped > 0 {
+            // Defined once: the proxy gives another number each time.
+            let known = self.services.events_dropped.or_else(|| self.counter("events_dropped", &[]).ok());
+            self.services.events_dropped = known;
+            if let Some(counter) = known {
+                counter.add(self.host, dropped);
+            }
         }
     }
 }

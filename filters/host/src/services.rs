@@ -7,6 +7,7 @@ use crate::here::Here;
 use crate::host::{Host, StreamId};
 use crate::leases::Leases;
 use crate::membership::{Changes, Membership};
+use crate::metrics::Counter;
 use crate::orders::{Ordered, Orders};
 use crate::parking::{Parking, Permit};
 use crate::plane::Plane;
@@ -44,6 +45,8 @@ pub struct Services {
     pub(crate) orders: Orders,
     pub(crate) reports: Reports,
     pub(crate) notebook: Notebook,
+    /// Exists from the first event on that was dropped.
+    pub(crate) events_dropped: Option<Counter>,
     /// What this root has defined. A metric is defined through a shared borrow of the services.
     pub(crate) metrics: RefCell<Defined>,
     pub(crate) timers: Timers,
@@ -89,6 +92,7 @@ impl Services {
             orders: Orders::default(),
             reports: Reports::new(filter_name, namespace),
             notebook: Notebook::default(),
+            events_dropped: None,
             metrics: RefCell::default(),
             timers: Timers::default(),
             calls: BTreeMap::new(),
