@@ -15,6 +15,7 @@ mod asking;
 mod elastic;
 mod global;
 mod limit;
+mod numbers;
 mod raw;
 
 pub use asking::Asking;

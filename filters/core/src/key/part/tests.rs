@@ -149,7 +149,7 @@ fn an_error_says_which_part_and_how_to_write_it() {
 fn others_are_told_each_part_that_is_there_as_text() {
     let request = Sample::get("/a?q=1%202")
         .with("x-key", "k")
-        .with("long", &"x".repeat(LONGEST_TOLD + 1))
+        .with("long", "x".repeat(LONGEST_TOLD + 1))
         .with("cookie", "s=t")
         .knows(Property::SourceAddress, "192.0.2.7:40000");
     let key = r#"["client_address", {"client_address": {"ipv4_prefix": 24}}, {"header": "x-key"}, {"query": "q"},
