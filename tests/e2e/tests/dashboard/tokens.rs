@@ -55,7 +55,7 @@ async fn a_token_is_asked_for_kept_nowhere_and_opens_what_it_is_for() {
     let kept = browser
         .script(
             "return [localStorage.length, sessionStorage.length, document.cookie, document.documentElement.outerHTML \
-               .includes('a-token-for'), [...document.querySelectorAll('input')].some((input) => input.value)]",
+               .includes('a-token-for'), [...document.querySelectorAll('input[type=password]')].some((input) => input.value)]",
         )
         .await;
     assert_eq!(kept, serde_json::json!([0, 0, "", false, false]));
