@@ -14,7 +14,7 @@ use ballast_core::orders::{Address, Audience, Dispatch, Inbox, Order, Outcome, R
 use ballast_core::time::MonoTime;
 use ballast_core::vms::{BEAT_EVERY, Member, Refresh, View};
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// The number of an order, never used twice by one root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,10 +37,11 @@ pub struct Ordered {
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
     begun: u64,
-    open: BTreeMap<OrderId, Open>,
+    open: Vec<(OrderId, Open)>,
     done: VecDeque<(OrderId, Outcome)>,
     inbox: Option<Inbox>,
-    peers: BTreeMap<Address, Peer>,
+    /// Few: each is a lookup in a list.
+    peers: Vec<(Address, Peer)>,
 }
 
 /// An order of this root, of the identity that it was given under.
@@ -86,6 +87,16 @@ impl Peer {
     }
 }
 
+/// Acts on the members at an address.
+fn with_peer<T>(peers: &mut Vec<(Address, Peer)>, address: &Address, act: impl FnOnce(&mut Peer) -> T) -> T {
+    let known = peers.iter().position(|(known, _)| known == address);
+    let known = known.map(|at| peers.swap_remove(at));
+    let (address, mut peer) = known.unwrap_or_else(|| (address.clone(), Peer::new(address)));
+    let done = act(&mut peer);
+    peers.push((address, peer));
+    done
+}
+
 impl Orders {
     /// What was begun under an earlier identity cannot be answered any more: it ends.
     fn become_member(&mut self, me: Member) -> &mut Inbox {
@@ -110,13 +121,15 @@ impl Orders {
         self.become_member(here.me);
         self.begun += 1;
         let (id, now) = (OrderId(self.begun), here.now);
-        let peer = self.peers.entry(target.clone()).or_insert_with(|| Peer::new(&target));
-        // As of now and not as of the last second: who has joined since must hear it, too.
-        peer.look(here, Duration::ZERO);
-        let dispatch =
-            Dispatch::new(self.begun, here.me, own, order, audience, &peer.view, now, now.after(within));
-        peer.deliver(here.host, dispatch.delivery());
-        self.open.insert(id, Open { by: here.me, target, dispatch });
+        let dispatch = with_peer(&mut self.peers, &target, |peer| {
+            // As of now and not as of the last second: who has joined since must hear it, too.
+            peer.look(here, Duration::ZERO);
+            let deadline = now.after(within);
+            let dispatch = Dispatch::new(id.0, here.me, own, order, audience, &peer.view, now, deadline);
+            peer.deliver(here.host, dispatch.delivery());
+            dispatch
+        });
+        self.open.push((id, Open { by: here.me, target, dispatch }));
         id
     }
 
@@ -132,7 +145,8 @@ impl Orders {
             }
             Received::Again { reply_to, from, answer } => self.send(here.host, &reply_to, from, &answer),
             Received::Answer { from, id, result } => {
-                if let Some(open) = self.open.get_mut(&OrderId(id)).filter(|open| open.by == here.me) {
+                let open = self.open.iter_mut().find(|(open, _)| *open == OrderId(id));
+                if let Some((_, open)) = open.filter(|(_, open)| open.by == here.me) {
                     open.dispatch.answered(from, id, result);
                 }
             }
@@ -150,9 +164,8 @@ impl Orders {
     }
 
     fn send(&mut self, host: &impl Host, to: &Address, member: Member, answer: &[u8]) {
-        let peer = self.peers.entry(to.clone()).or_insert_with(|| Peer::new(to));
         // Who has no queue any more waits for nothing.
-        peer.queues.send(host, &peer.scope, member.slot, answer);
+        with_peer(&mut self.peers, to, |peer| peer.queues.send(host, &peer.scope, member.slot, answer));
     }
 
     /// Ends what is certain, and sends the rest again where it is time to.
@@ -162,21 +175,20 @@ impl Orders {
         }
         self.become_member(here.me);
         let Self { open, done, peers, .. } = self;
-        open.retain(|id, Open { target, dispatch, .. }| {
-            let peer = peers.entry(target.clone()).or_insert_with(|| Peer::new(target));
-            peer.look(here, BEAT_EVERY);
-            match dispatch.outcome(&peer.view, here.now) {
-                Some(outcome) => {
-                    done.push_back((*id, outcome));
-                    false
+        open.retain_mut(|(id, Open { target, dispatch, .. })| {
+            let outcome = with_peer(peers, target, |peer| {
+                peer.look(here, BEAT_EVERY);
+                let outcome = dispatch.outcome(&peer.view, here.now);
+                if outcome.is_none()
+                    && let Some(delivery) = dispatch.resend(here.now)
+                {
+                    peer.deliver(here.host, delivery);
                 }
-                None => {
-                    if let Some(delivery) = dispatch.resend(here.now) {
-                        peer.deliver(here.host, delivery);
-                    }
-                    true
-                }
-            }
+                outcome
+            });
+            let is_open = outcome.is_none();
+            done.extend(outcome.map(|outcome| (*id, outcome)));
+            is_open
         });
     }
 

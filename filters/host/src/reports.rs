@@ -123,7 +123,7 @@ pub(crate) fn report<F: Filter, H: Host>(filter: &mut F, cx: &mut Cx<'_, H>) {
 #[derive(Debug, Default)]
 pub(crate) struct Defined {
     new: Catalogue,
-    histograms: BTreeMap<String, crate::metrics::Gathered>,
+    histograms: Vec<(String, crate::metrics::Gathered)>,
 }
 
 impl Defined {
@@ -138,7 +138,12 @@ impl Defined {
 
     /// What is gathered of a histogram beside what the proxy keeps.
     pub(crate) fn gathered(&mut self, name: &str) -> crate::metrics::Gathered {
-        self.histograms.entry(name.to_owned()).or_default().clone()
+        if let Some((_, known)) = self.histograms.iter().find(|(known, _)| known == name) {
+            return known.clone();
+        }
+        let gathered = crate::metrics::Gathered::default();
+        self.histograms.push((name.to_owned(), gathered.clone()));
+        gathered
     }
 
     /// Lists what is new, and adds what was recorded.

@@ -27,6 +27,7 @@ pub struct Dispatch {
     /// Those to try if who was told is silent.
     spare: Vec<Member>,
     next_at: MonoTime,
+    /// By member.
     answers: Vec<Answer>,
     /// The leader is gone, and nobody knows whether it did its part.
     leader_lost: Option<Member>,
@@ -116,7 +117,8 @@ impl Dispatch {
             && let Some(at) = self.asked.iter().position(|(member, _)| *member == from)
         {
             let (by, leads) = self.asked.remove(at);
-            self.answers.push(Answer { by, leads, result });
+            let before = self.answers.partition_point(|answer| answer.by < by);
+            self.answers.insert(before, Answer { by, leads, result });
         }
     }
 
@@ -137,8 +139,7 @@ impl Dispatch {
         if !over && now < self.deadline {
             return None;
         }
-        let mut answers = core::mem::take(&mut self.answers);
-        answers.sort_unstable_by_key(|answer| answer.by);
+        let answers = core::mem::take(&mut self.answers);
         let mut missing: Vec<Member> = self.asked.iter().map(|(member, _)| *member).collect();
         missing.extend(self.leader_lost);
         missing.sort_unstable();
