@@ -4,7 +4,7 @@ use super::{MODULE, client, ingress, seconds, served};
 use ballast_contract::{Workers, instrumented_filter, other_cost, whole_cost};
 
 /// No host call at all: what is in flight is counted in memory, and whether there is a drain is known from the tick.
-const INSTRUCTIONS: u64 = 1_000;
+const INSTRUCTIONS: u64 = 1_563;
 
 #[test]
 fn a_request_of_a_client_asks_the_proxy_for_nothing() {

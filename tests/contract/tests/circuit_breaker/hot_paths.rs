@@ -97,7 +97,7 @@ const PATHS: [Path; 6] = [
             ("proxy_set_property", 1),
             ("random_get", 1),
         ],
-        instructions: 12_210,
+        instructions: 13_908,
     },
     Path {
         name: "refused, by a breaker that was found open before",
@@ -115,7 +115,7 @@ const PATHS: [Path; 6] = [
             ("proxy_set_property", 1),
             ("random_get", 1),
         ],
-        instructions: 9_000,
+        instructions: 9_763,
     },
     Path {
         name: "no rule matches",

@@ -34,7 +34,7 @@ const PATHS: [Path; 7] = [
         before: 2,
         status: 200,
         host_calls: &[("clock_time_get", 1), ("proxy_get_property", 1)],
-        instructions: 3_764,
+        instructions: 4_052,
     },
     Path {
         name: "one limit by client address, from a lease, in the module that sees no responses",
@@ -43,7 +43,7 @@ const PATHS: [Path; 7] = [
         before: 2,
         status: 200,
         host_calls: &[("clock_time_get", 1), ("proxy_get_property", 1)],
-        instructions: 3_493,
+        instructions: 3_776,
     },
     Path {
         name: "one limit by client address, from the shared bucket",

@@ -34,7 +34,7 @@ fn what_needs_a_response_is_refused_by_name() {
         ),
         (
             r#""headers": "none", "limits": [
-                {"name": "a", "global": {"cluster": "ratelimit", "domain": "d", "timeout": "20ms"}}]"#,
+                {"name": "a", "global": {"cluster": "ratelimit", "local": {"rate": "20/s"}}}]"#,
             "limits[0].global: ",
         ),
         (

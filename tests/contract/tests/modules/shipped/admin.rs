@@ -11,7 +11,7 @@ pub(super) const ADMIN: Shipped = Shipped {
         "proxy_on_request_headers",
         "proxy_on_tick",
     ],
-    most_bytes: 700 * KIB,
+    most_bytes: 1_120 * KIB,
     configuration: r#"{
         "mode": "enforce", "endpoints": "enabled", "prefix": "/-/admin", "namespace": "ns", "memory_limit": "32MiB",
         "access": {"read": [{"name": "r", "token_env": "R"}], "act": [{"name": "a", "token": "0123456789abcdef"}],

@@ -12,7 +12,7 @@ pub(super) const CIRCUIT_BREAKER: Shipped = Shipped {
         "proxy_on_response_headers",
         "proxy_on_tick",
     ],
-    most_bytes: 700 * KIB,
+    most_bytes: 850 * KIB,
     configuration: r#"{
         "mode": "enforce", "retry_after_jitter": "10%", "namespace": "ns", "on_error": "deny",
         "fleet": {"cluster": "store", "via": "http", "prefix": "a/b", "authority": "store", "authorization_env": "STORE",
