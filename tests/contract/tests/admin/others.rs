@@ -94,12 +94,14 @@ fn a_snapshot_goes_to_the_store_and_a_new_process_takes_it_from_there() {
     let (_vm, root) = limiter(&second);
     for (number, part) in parts.iter().enumerate() {
         let loads = until_asked(&second);
+        assert_eq!(loads.headers.text(":method"), Some("GET"));
         assert_eq!(loads.headers.text(":path"), Some(format!("/s/{number}").as_str()));
         loads.answer(&[(":status", "200")], part).unwrap();
-        for _ in 0..10 {
-            second.host.deliver_queues();
-            second.host.advance(std::time::Duration::from_millis(100));
-        }
+    }
+    // The last part is being brought back.
+    for _ in 0..10 {
+        second.host.deliver_queues();
+        second.host.advance(std::time::Duration::from_millis(100));
     }
     assert_eq!(ask(&root), 429);
 }
