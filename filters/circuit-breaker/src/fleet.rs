@@ -15,9 +15,10 @@ use ballast_core::circuit_breaker::window::Counts;
 use ballast_core::remote::{Command, Said, key_of};
 use ballast_core::rewrite::{Edit, Edited, Rewrite};
 use ballast_core::time::{MonoTime, WallTime};
+use ballast_core::vec_map::VecMap;
 use ballast_host::{CallAnswer, CallToken, Counter, Cx, Heard, Host, LogLevel, Remote, StartError};
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// The lease of whoever asks.
 const LEASE: &str = "fleet";
@@ -38,9 +39,9 @@ pub(crate) struct Fleet {
     settings: Settings,
     remote: Remote,
     /// The key of each shared rule, by the rule's number.
-    keys: BTreeMap<usize, String>,
+    keys: VecMap<usize, String>,
     next: MonoTime,
-    calls: BTreeMap<CallToken, Doing>,
+    calls: VecMap<CallToken, Doing>,
     to_publish: VecDeque<(usize, Trip)>,
     process: Option<u64>,
     published: Counter,
@@ -58,7 +59,7 @@ impl Fleet {
     /// `None`: nothing is shared.
     pub(crate) fn new<H: Host>(config: &Config, cx: &Cx<'_, H>) -> Result<Option<Self>, StartError> {
         let shared = config.breakers.iter().enumerate().filter(|(_, rule)| rule.is_shared);
-        let keys: BTreeMap<_, _> =
+        let keys: VecMap<_, _> =
             shared.map(|(number, rule)| (number, key_of(KIND, rule.name.as_str().as_bytes()))).collect();
         let Some(settings) = config.fleet.clone().filter(|_| !keys.is_empty()) else { return Ok(None) };
         let (store, cluster) = (settings.store.clone(), settings.cluster.clone());
@@ -67,7 +68,7 @@ impl Fleet {
             settings,
             keys,
             next: MonoTime::ZERO,
-            calls: BTreeMap::new(),
+            calls: VecMap::new(),
             to_publish: VecDeque::new(),
             process: None,
             published: cx.counter("fleet_published", &[])?,

@@ -23,8 +23,8 @@ pub use buckets::{BOUNDS, Buckets, Gathering};
 pub use name::{Name, label, metric_name, parse_name};
 
 use crate::rewrite::{Edit, Edited};
+use crate::vec_map::VecMap;
 use crate::wire::{Reader, Writer};
-use std::collections::BTreeMap;
 
 const VERSION: u8 = 1;
 
@@ -76,7 +76,7 @@ pub enum Value {
 
 /// The metrics of one filter and namespace by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Catalogue(BTreeMap<String, Kind>);
+pub struct Catalogue(VecMap<String, Kind>);
 
 impl Catalogue {
     /// Reads a catalogue; what cannot be read is empty.
@@ -91,7 +91,7 @@ impl Catalogue {
             return None;
         }
         let count = reader.u32()?;
-        let mut names = BTreeMap::new();
+        let mut names = VecMap::new();
         for _ in 0..count {
             let kind = *Kind::ALL.get(usize::from(reader.u8()?))?;
             let name = core::str::from_utf8(reader.bytes()?).ok()?;

@@ -50,5 +50,7 @@ pub mod status;
 pub mod time;
 pub mod trust;
 pub mod units;
+pub mod vec_map;
+pub mod vec_set;
 pub mod vms;
 pub mod wire;

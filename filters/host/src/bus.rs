@@ -10,9 +10,10 @@ use crate::host::{Host, MetricId};
 use crate::services::Services;
 use ballast_core::bus::{Broadcast, Dropped, Inbox, Outbox, Outcome, Received};
 use ballast_core::time::MonoTime;
+use ballast_core::vec_map::VecMap;
 use ballast_core::vms::{Member, View};
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// After this an unacknowledged message is sent again.
 const RESEND_EVERY: Duration = Duration::from_millis(250);
@@ -32,10 +33,10 @@ pub(crate) enum Message {
 #[derive(Debug, Default)]
 pub(crate) struct Bus {
     ends: Option<Ends>,
-    open: BTreeMap<BroadcastId, Broadcast>,
+    open: VecMap<BroadcastId, Broadcast>,
     begun: u64,
     done: VecDeque<(BroadcastId, Outcome)>,
-    dropped: BTreeMap<&'static str, MetricId>,
+    dropped: VecMap<&'static str, MetricId>,
 }
 
 /// Both ends of the bus belong to one identity.

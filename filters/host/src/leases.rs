@@ -8,15 +8,15 @@ use crate::here::Here;
 use crate::host::Host;
 use ballast_core::lease::{Acquire, Acquiring, Held, Release, Releasing};
 use ballast_core::time::MonoTime;
+use ballast_core::vec_map::VecMap;
 use ballast_core::vms::Member;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 /// How often a lease that another holds is asked for: it may have been given back early.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
-pub(crate) struct Leases(BTreeMap<&'static str, Wanted>);
+pub(crate) struct Leases(VecMap<&'static str, Wanted>);
 
 #[derive(Debug)]
 struct Wanted {
@@ -60,7 +60,7 @@ impl Leases {
 
     /// Gives everything back, so that nobody waits for its expiry.
     pub(crate) fn end<H: Host>(&mut self, here: &mut Here<'_, H>) {
-        for (name, wanted) in &mut self.0 {
+        for (name, wanted) in self.0.iter_mut() {
             if let Some((me, held)) = wanted.held.take() {
                 // Whether it was still held makes no difference any more.
                 let _ = here.run(&mut Release::new(key(name), Releasing { me, held }));

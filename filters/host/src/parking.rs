@@ -23,10 +23,11 @@ use crate::services::Services;
 use ballast_core::parking::{Attempt, Because, Sent, Settle, Tried, Wake, Woken};
 use ballast_core::permits::{Acquire, Acquiring, Release, Releasing};
 use ballast_core::time::MonoTime;
+use ballast_core::vec_map::VecMap;
 use ballast_core::vms::Member;
 use core::time::Duration;
 use counter::{Counter, Key, stronger};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// What a stream asks for.
@@ -68,11 +69,11 @@ pub enum Permit {
 /// The permits and lines of one root.
 #[derive(Debug, Default)]
 pub(crate) struct Parking {
-    counters: BTreeMap<Rc<str>, Counter>,
+    counters: VecMap<Rc<str>, Counter>,
     /// The permits of each stream.
-    holding: BTreeMap<u32, Vec<Rc<str>>>,
+    holding: VecMap<u32, Vec<Rc<str>>>,
     /// What each parked stream waits for.
-    waiting: BTreeMap<u32, Rc<str>>,
+    waiting: VecMap<u32, Rc<str>>,
     sent: Sent<Rc<str>>,
     me: Option<Member>,
     /// For streams other than the one whose callback runs.

@@ -2,12 +2,12 @@
 
 use crate::drive::Scope;
 use crate::host::{Host, QueueId};
-use std::collections::BTreeMap;
+use ballast_core::vec_map::VecMap;
 
 /// The queues of this scope's slots, as far as this root has met them.
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
-    known: BTreeMap<u8, QueueId>,
+    known: VecMap<u8, QueueId>,
     own: Option<QueueId>,
 }
 

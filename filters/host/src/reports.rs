@@ -14,9 +14,9 @@ use ballast_core::plane::{Enlist, Enlisting, Publishers};
 use ballast_core::rewrite::Rewrite;
 use ballast_core::status::{MOST_BYTES, Record, Report, VmRecord, WRITE_EVERY, Wanted};
 use ballast_core::time::MonoTime;
+use ballast_core::vec_map::VecMap;
 use ballast_core::vms::{BEAT_EVERY, Refresh, View};
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 /// The lease of whoever writes a filter's report. Short, so that the report is still fresh when another takes over.
 const LEASE: &str = "report";
@@ -44,7 +44,7 @@ pub(crate) struct Reports {
     /// When this root has said that it wants to read.
     wanted_at: Option<MonoTime>,
     /// Metrics of all filters that this root has met.
-    met: BTreeMap<String, Option<MetricId>>,
+    met: VecMap<String, Option<MetricId>>,
 }
 
 impl Reports {
@@ -57,7 +57,7 @@ impl Reports {
             is_listed: false,
             vm_written_at: None,
             wanted_at: None,
-            met: BTreeMap::new(),
+            met: VecMap::new(),
         }
     }
 
@@ -234,7 +234,7 @@ impl<H: Host> Cx<'_, H> {
 /// Reads a metric of whichever filter: defined once more it is the same one.
 fn read(
     host: &impl Host,
-    met: &mut BTreeMap<String, Option<MetricId>>,
+    met: &mut VecMap<String, Option<MetricId>>,
     name: &str,
     kind: MetricKind,
 ) -> Option<u64> {

@@ -17,10 +17,10 @@ use crate::reports::report;
 use crate::services::{Errand, Incoming, Services};
 use crate::stream::StreamContext;
 use ballast_core::config::{self, Logging};
+use ballast_core::vec_map::VecMap;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 /// What one root's callbacks share.
@@ -28,7 +28,7 @@ pub(crate) struct Root<F: Filter> {
     id: u32,
     running: RefCell<Option<Running<F>>>,
     /// Streams that a timer, a call or a wake-up is for.
-    reachable: RefCell<BTreeMap<u32, Weak<RefCell<F::Stream>>>>,
+    reachable: RefCell<VecMap<u32, Weak<RefCell<F::Stream>>>>,
 }
 
 struct Running<F> {
@@ -38,7 +38,7 @@ struct Running<F> {
 
 impl<F: Filter> Root<F> {
     fn new(id: u32) -> Self {
-        Self { id, running: RefCell::new(None), reachable: RefCell::new(BTreeMap::new()) }
+        Self { id, running: RefCell::new(None), reachable: RefCell::new(VecMap::new()) }
     }
 
     /// Runs a callback with the filter, if it is configured.

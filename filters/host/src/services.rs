@@ -20,10 +20,11 @@ use ballast_core::events::Notebook;
 use ballast_core::orders::Parcel;
 use ballast_core::slots::Secret;
 use ballast_core::time::MonoTime;
+use ballast_core::vec_map::VecMap;
 use ballast_core::vms::Member;
 use core::time::Duration;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// A wake-up that is for the filter and not for a permit, none of which is called this.
 const NUDGE: &[u8] = &[0];
@@ -51,7 +52,7 @@ pub struct Services {
     pub(crate) metrics: RefCell<Defined>,
     pub(crate) timers: Timers,
     /// The stream that each call under way was made for.
-    pub(crate) calls: BTreeMap<u32, u32>,
+    pub(crate) calls: VecMap<u32, u32>,
     /// Streams that somebody in this VM wakes.
     pub(crate) woken: VecDeque<(u32, u32)>,
     /// Set when the stream whose callback runs must be found again by its number.
@@ -95,7 +96,7 @@ impl Services {
             events_dropped: None,
             metrics: RefCell::default(),
             timers: Timers::default(),
-            calls: BTreeMap::new(),
+            calls: VecMap::new(),
             woken: VecDeque::new(),
             keep_reachable: false,
             tick_period: Duration::ZERO,

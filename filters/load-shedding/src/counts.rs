@@ -2,9 +2,9 @@
 
 use ballast_core::load_shedding::share::{correction, count};
 use ballast_core::load_shedding::worker::Counters;
+use ballast_core::vec_map::VecMap;
 use ballast_core::vms::Member;
 use ballast_host::{Cx, Gauge, Host, StartError};
-use std::collections::BTreeMap;
 
 /// A total and the counts of the slots that it is made of.
 #[derive(Debug)]
@@ -15,12 +15,12 @@ pub(crate) struct Count {
     mine: Option<Gauge>,
     /// Two gauges for each slot, which its holders use in turn: who still believes that one is gone and takes back what it
     /// had does not touch what the next one has.
-    slots: BTreeMap<(u8, u8), Gauge>,
+    slots: VecMap<(u8, u8), Gauge>,
 }
 
 impl Count {
     fn define<H: Host>(name: &'static str, cx: &Cx<'_, H>) -> Result<Self, StartError> {
-        Ok(Self { name, total: cx.gauge(name, &[])?, mine: None, slots: BTreeMap::new() })
+        Ok(Self { name, total: cx.gauge(name, &[])?, mine: None, slots: VecMap::new() })
     }
 
     /// The gauge of a member. The names are those of at most 64 slots.

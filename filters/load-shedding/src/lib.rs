@@ -29,6 +29,7 @@ use ballast_core::plane::{Facts, Overload};
 use ballast_core::status::Draft;
 use ballast_core::time::MonoTime;
 use ballast_core::units::Share;
+use ballast_core::vec_map::VecMap;
 use ballast_host::{
     Ask, Asked, Cx, Filter, Flow, Half, Host, HostRandom, Map, Next, Permit, ReadPlan, RequestView,
     StartError, StreamId,
@@ -37,7 +38,6 @@ use counts::Counts;
 use held::Decided;
 use metrics::Metrics;
 use refusal::Problems;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 use stream::{Phase, Stream};
@@ -60,7 +60,7 @@ pub struct LoadShedding {
     problems: Problems,
     worker: Worker<StreamId>,
     /// What has become of streams that are held, until they are woken.
-    decided: BTreeMap<StreamId, Decided>,
+    decided: VecMap<StreamId, Decided>,
     reported: MonoTime,
     /// The level as this root has last told of it.
     told_level: Option<Overload>,
@@ -94,7 +94,7 @@ impl Filter for LoadShedding {
             counts: Counts::define(cx)?,
             problems: Problems::new(&config),
             worker: Worker::new(Rc::clone(&config.settings)),
-            decided: BTreeMap::new(),
+            decided: VecMap::new(),
             reported: MonoTime::ZERO,
             told_level: None,
             errors: Burst::default(),

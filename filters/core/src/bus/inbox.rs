@@ -1,8 +1,9 @@
 //! What to do with a message.
 
 use super::{Body, Message};
+use crate::vec_map::VecMap;
+use crate::vec_set::VecSet;
 use crate::vms::{Member, View};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// How many messages of each sender an inbox remembers, to know those that come again.
 pub const REMEMBERED: usize = 256;
@@ -11,12 +12,12 @@ pub const REMEMBERED: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Inbox {
     me: Member,
-    seen: BTreeMap<Member, Seen>,
+    seen: VecMap<Member, Seen>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Seen {
-    ids: BTreeSet<u64>,
+    ids: VecSet<u64>,
     /// All numbers up to this one may have been seen and forgotten.
     forgotten: u64,
 }
@@ -74,7 +75,7 @@ pub enum Dropped {
 impl Inbox {
     /// The inbox of a new member.
     pub const fn new(me: Member) -> Self {
-        Self { me, seen: BTreeMap::new() }
+        Self { me, seen: VecMap::new() }
     }
 
     /// Says what to do with a message out of the own queue.

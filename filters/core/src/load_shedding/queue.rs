@@ -8,8 +8,9 @@
 //! interval ten times the target; otherwise, and for the favoured always, `max_wait`.
 
 use crate::time::MonoTime;
+use crate::vec_map::VecMap;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// For how long the queue must not get short to count as standing.
 pub const INTERVAL: Duration = Duration::from_millis(100);
@@ -70,7 +71,7 @@ struct Waiting<T> {
 #[derive(Clone, Debug)]
 pub struct Queue<T> {
     settings: Settings,
-    lines: BTreeMap<Rank, VecDeque<Waiting<T>>>,
+    lines: VecMap<Rank, VecDeque<Waiting<T>>>,
     length: usize,
     /// When somebody was last taken out: since then nobody waits, if nobody does.
     empty_since: MonoTime,
@@ -80,7 +81,7 @@ pub struct Queue<T> {
 impl<T: Copy + Eq> Queue<T> {
     /// An empty queue.
     pub const fn new(settings: Settings) -> Self {
-        Self { settings, lines: BTreeMap::new(), length: 0, empty_since: MonoTime::ZERO, codel: Codel::new() }
+        Self { settings, lines: VecMap::new(), length: 0, empty_since: MonoTime::ZERO, codel: Codel::new() }
     }
 
     /// How many wait.
@@ -115,12 +116,11 @@ impl<T: Copy + Eq> Queue<T> {
             Order::Lifo => true,
             Order::AdaptiveLifo => overloaded,
         };
-        let mut entry = self.lines.first_entry()?;
-        let rank = *entry.key();
-        let line = entry.get_mut();
+        let (rank, line) = self.lines.iter_mut().next()?;
+        let rank = *rank;
         let taken = if newest_first { line.pop_back() } else { line.pop_front() };
         if line.is_empty() {
-            entry.remove();
+            self.lines.remove(&rank);
         }
         let taken = taken?;
         self.length -= 1;
@@ -130,14 +130,14 @@ impl<T: Copy + Eq> Queue<T> {
 
     /// Takes somebody out who is less important than `rank`: the least important, and of those the newest.
     pub fn displace(&mut self, rank: Rank) -> Option<(T, Rank)> {
-        let mut entry = self.lines.last_entry()?;
-        let worst = *entry.key();
+        let (worst, line) = self.lines.iter_mut().next_back()?;
+        let worst = *worst;
         if worst <= rank {
             return None;
         }
-        let taken = entry.get_mut().pop_back();
-        if entry.get().is_empty() {
-            entry.remove();
+        let taken = line.pop_back();
+        if line.is_empty() {
+            self.lines.remove(&worst);
         }
         self.length -= 1;
         taken.map(|taken| (taken.ticket, worst))
@@ -145,18 +145,17 @@ impl<T: Copy + Eq> Queue<T> {
 
     /// A request waits no more. `false`: it did not.
     pub fn leave(&mut self, ticket: T) -> bool {
-        for (rank, line) in &mut self.lines {
-            if let Some(at) = line.iter().position(|waiting| waiting.ticket == ticket) {
-                line.remove(at);
-                if line.is_empty() {
-                    let rank = *rank;
-                    self.lines.remove(&rank);
-                }
-                self.length -= 1;
-                return true;
-            }
+        let found = self.lines.iter_mut().find_map(|(rank, line)| {
+            let at = line.iter().position(|waiting| waiting.ticket == ticket)?;
+            line.remove(at);
+            Some((*rank, line.is_empty()))
+        });
+        let Some((rank, is_empty)) = found else { return false };
+        if is_empty {
+            self.lines.remove(&rank);
         }
-        false
+        self.length -= 1;
+        true
     }
 
     /// Takes out who has waited too long.
@@ -164,7 +163,7 @@ impl<T: Copy + Eq> Queue<T> {
         self.observe(now);
         let hurried = self.most_wait(overloaded);
         let mut expired = Vec::new();
-        for (rank, line) in &mut self.lines {
+        for (rank, line) in self.lines.iter_mut() {
             let most = if rank.standing == Standing::Favoured { self.settings.max_wait } else { hurried };
             while let Some(first) = line.front().filter(|first| now.since(first.since) >= most) {
                 expired.push((first.ticket, *rank, now.since(first.since)));

@@ -10,9 +10,9 @@
 //! Latencies below 64 us count as that, those above 137 s as that.
 
 use crate::time::nanos;
+use crate::vec_map::VecMap;
 use crate::wire::{Reader, Writer};
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 /// The smallest latency that is told apart, as a power of two of nanoseconds.
 const FIRST_OCTAVE: u32 = 16;
@@ -26,7 +26,7 @@ const BUCKETS: u8 = 168;
 /// What one window has seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Samples {
-    buckets: BTreeMap<u8, u32>,
+    buckets: VecMap<u8, u32>,
     count: u32,
     drops: u32,
     left: u32,
@@ -147,7 +147,7 @@ impl Samples {
         let nanos = reader.u64()?;
         let (in_flight, most_in_flight) = (reader.u64()?, reader.u32()?);
         let length = reader.u8()?;
-        let mut buckets = BTreeMap::new();
+        let mut buckets = VecMap::new();
         for _ in 0..length {
             let bucket = reader.u8()?;
             if bucket >= BUCKETS || buckets.last_key_value().is_some_and(|(last, _)| *last >= bucket) {

@@ -1,7 +1,7 @@
 //! A request, as rules read it.
 
+use crate::vec_set::VecSet;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 /// One request, read value by value.
 pub trait Request {
@@ -35,9 +35,9 @@ pub enum Property {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Headers by name.
-    pub headers: BTreeSet<String>,
+    pub headers: VecSet<String>,
     /// Properties.
-    pub properties: BTreeSet<Property>,
+    pub properties: VecSet<Property>,
 }
 
 impl Needs {

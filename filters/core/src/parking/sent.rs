@@ -1,19 +1,19 @@
 //! Wake-ups that may be lost with their receivers.
 
 use crate::time::MonoTime;
+use crate::vec_map::VecMap;
 use crate::vms::{BEAT_EVERY, DEAD_AFTER, Member, View};
-use std::collections::BTreeMap;
 
 /// The wake-ups a worker sent lately. `P` tells the permits apart.
 ///
 /// A wake-up is safe once its receiver has been seen to live after it was sent, which a member that is silent for
 /// longer than [`DEAD_AFTER`] is not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Sent<P>(BTreeMap<(Member, P), MonoTime>);
+pub struct Sent<P>(VecMap<(Member, P), MonoTime>);
 
 impl<P> Default for Sent<P> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self(VecMap::new())
     }
 }
 

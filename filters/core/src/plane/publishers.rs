@@ -1,8 +1,8 @@
 //! Who publishes: shared data cannot be listed, so the names of the records are themselves a shared value.
 
 use crate::rewrite::{Edit, Edited, Rewrite};
+use crate::vec_set::VecSet;
 use crate::wire::{Reader, Writer};
-use std::collections::BTreeSet;
 
 const VERSION: u8 = 1;
 
@@ -11,7 +11,7 @@ pub const MAX_PUBLISHERS: usize = 64;
 
 /// The names of all records. Names are made by configuration, so there are few, and none is ever taken away.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Publishers(BTreeSet<String>);
+pub struct Publishers(VecSet<String>);
 
 impl Publishers {
     /// Reads a list; what cannot be read is empty.
@@ -26,7 +26,7 @@ impl Publishers {
             return None;
         }
         let length = reader.u8()?;
-        let mut names = BTreeSet::new();
+        let mut names = VecSet::new();
         for _ in 0..length {
             let name = core::str::from_utf8(reader.bytes()?).ok()?;
             if names.last().is_some_and(|last: &String| last.as_str() >= name) {

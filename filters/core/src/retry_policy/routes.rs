@@ -17,8 +17,8 @@
 //! second at the latest, if it has requests.
 
 use crate::time::MonoTime;
+use crate::vec_map::VecMap;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 /// How often the end of a request is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ const MOST: usize = 1_024;
 /// What a worker knows about the routes of a policy.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    known: BTreeMap<Vec<u8>, Route>,
+    known: VecMap<Vec<u8>, Route>,
     next_look: MonoTime,
 }
 
