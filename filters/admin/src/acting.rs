@@ -11,7 +11,8 @@ use ballast_core::admin::route::Endpoint;
 use ballast_core::bus::Outcome;
 use ballast_core::orders::Audience;
 use ballast_core::rewrite::Rewrite;
-use ballast_host::{BroadcastId, Cx, Flow, Host, LogLevel, Reply};
+use ballast_core::time::MonoTime;
+use ballast_host::{BroadcastId, Cx, Flow, Host, LogLevel, Reply, StreamId};
 use core::time::Duration;
 use serde_json::json as value;
 
@@ -22,6 +23,18 @@ const MOST_PURGES: usize = 32;
 
 /// How long the other workers may take to hear of an action before it is answered without them.
 const TOLD_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long it takes until a worker knows that is no member yet, and so is told nothing: it looks on its tick.
+const SETTLES_IN: Duration = Duration::from_millis(250);
+
+/// A request that waits for all workers to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    pub(crate) stream: StreamId,
+    after: After,
+    /// Until when it waits at the least.
+    settled_at: MonoTime,
+}
 
 /// What an action is answered when the workers have heard of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +192,8 @@ impl Admin {
         let told = cx.broadcast(b"look".to_vec(), TOLD_WITHIN);
         match (told, cx.stream()) {
             (Some(id), Some(stream)) => {
-                self.told.insert(id, (stream, after));
+                let settled_at = cx.host.now().after(SETTLES_IN);
+                self.told.insert(id, Told { stream, after, settled_at });
                 Ok(Flow::Pause)
             }
             // They will see it on their next tick.
@@ -188,12 +202,23 @@ impl Admin {
     }
 
     /// What a broadcast has come to.
-    pub(crate) fn on_told<H: Host>(&mut self, id: BroadcastId, outcome: &Outcome, cx: &mut Cx<'_, H>) {
-        let Some((stream, after)) = self.told.remove(&id) else { return };
-        let is_missed = matches!(outcome, Outcome::Missing(_));
-        let reply = self.after(after, is_missed, cx);
-        self.ready.insert(stream, reply);
-        cx.wake(stream, 0);
+    pub(crate) fn on_told(&mut self, id: BroadcastId, outcome: &Outcome) {
+        let Some(told) = self.told.remove(&id) else { return };
+        self.settling.push((told, matches!(outcome, Outcome::Missing(_))));
+    }
+
+    /// Answers those whose workers all know. By the tick.
+    pub(crate) fn answer_settled<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
+        let now = cx.host.now();
+        let (settled, settling) = core::mem::take(&mut self.settling)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(told, _)| now >= told.settled_at);
+        self.settling = settling;
+        for (told, is_missed) in settled {
+            let reply = self.after(told.after, is_missed, cx);
+            self.ready.insert(told.stream, reply);
+            cx.wake(told.stream, 0);
+        }
     }
 
     fn after<H: Host>(&self, after: After, is_missed: bool, cx: &Cx<'_, H>) -> Reply {

@@ -66,7 +66,9 @@ pub struct Admin {
     written: Option<draining::Written>,
     has_published: bool,
     /// The stream that waits for each broadcast, with what it is answered when that is over.
-    told: BTreeMap<BroadcastId, (StreamId, acting::After)>,
+    told: BTreeMap<BroadcastId, acting::Told>,
+    /// Those whose broadcast is over, and whether somebody is silent.
+    settling: Vec<(acting::Told, bool)>,
     /// What streams that wait are answered.
     ready: BTreeMap<StreamId, Reply>,
     /// Requests that wait for orders.
@@ -107,6 +109,7 @@ impl Filter for Admin {
             written: None,
             has_published: false,
             told: BTreeMap::new(),
+            settling: Vec::new(),
             ready: BTreeMap::new(),
             jobs: Vec::new(),
             checking: Checking::default(),
@@ -149,7 +152,8 @@ impl Filter for Admin {
         {
             // Nobody waits for it any more.
             self.ready.remove(&id);
-            self.told.retain(|_, (stream, _)| *stream != id);
+            self.told.retain(|_, told| told.stream != id);
+            self.settling.retain(|(told, _)| told.stream != id);
             self.jobs.retain(|job| !job.is_for(id));
         }
     }
@@ -157,6 +161,7 @@ impl Filter for Admin {
     fn on_tick<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
         self.look(cx);
         self.report(cx);
+        self.answer_settled(cx);
         if self.config.endpoints == Endpoints::Enabled {
             self.lead(cx);
         }
@@ -172,8 +177,8 @@ impl Filter for Admin {
         self.report(cx);
     }
 
-    fn on_broadcast_done<H: Host>(&mut self, cx: &mut Cx<'_, H>, id: BroadcastId, outcome: &Outcome) {
-        self.on_told(id, outcome, cx);
+    fn on_broadcast_done<H: Host>(&mut self, _: &mut Cx<'_, H>, id: BroadcastId, outcome: &Outcome) {
+        self.on_told(id, outcome);
     }
 
     fn on_order_done<H: Host>(&mut self, cx: &mut Cx<'_, H>, id: OrderId, outcome: &orders::Outcome) {

@@ -18,7 +18,11 @@ const EVENTS_SHOWN: u64 = 100;
 impl Admin {
     pub(crate) fn metrics_text<H: Host>(&self, accept: Option<&[u8]>, cx: &mut Cx<'_, H>) -> Reply {
         let format = Format::of(accept);
-        let text = text(&series(cx), format);
+        let mut text = text(&series(cx), format);
+        if text.is_empty() {
+            // An answer without a body would be one without a type, too.
+            text.push_str("# No filter has said yet what it counts.\n");
+        }
         body_of(200, "metrics", format.content_type(), text.into_bytes())
     }
 

@@ -125,9 +125,13 @@ async fn development_sees_everything_and_refuses_nothing() {
     let upstream = Upstream::start();
     let envoy = recipe("preset-development", &upstream).await;
     let failing = Request::post(&envoy.url("/"), "").header("x-upstream", "status=500");
-    assert_eq!(statuses(&failing, 30).await, [500; 30], "over the limit and past the breaker");
-    let answer = Request::post(&envoy.url("/"), "").send().await.unwrap();
-    assert_eq!(answer.header("x-ballast-rate-limit-shadow"), Some("per-client"));
+    let mut marked = 0;
+    for _ in 0..60 {
+        let answer = failing.send().await.unwrap();
+        assert_eq!(answer.status, 500, "over the limit and past the breaker");
+        marked += usize::from(answer.header("x-ballast-rate-limit-shadow") == Some("per-client"));
+    }
+    assert!(marked > 0, "more than twenty at once are over the limit");
 }
 
 #[tokio::test]
@@ -148,14 +152,14 @@ async fn tests_see_a_breaker_open_at_the_fifth_failure_and_probe_after_two_secon
 }
 
 #[tokio::test]
-async fn production_passes_limits_caches_and_compresses() {
+async fn production_passes_limits_and_caches() {
     let upstream = Upstream::start();
     let envoy = recipe("preset-production", &upstream).await;
     let script = "header=cache-control:max-age=60; header=content-type:text/html; body=4000";
-    let page = get(&envoy, "/page", script).header("accept-encoding", "gzip");
+    let page = get(&envoy, "/page", script);
     for _ in 0..3 {
         let answer = page.send().await.unwrap();
-        assert_eq!((answer.status, answer.header("content-encoding")), (200, Some("gzip")));
+        assert_eq!(answer.status, 200);
         assert!(answer.header("ratelimit").is_some(), "{:?}", answer.headers);
     }
     assert_eq!(upstream.received(), 1);

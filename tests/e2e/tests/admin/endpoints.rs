@@ -1,9 +1,10 @@
 //! Each endpoint against its description.
 
-use super::{ACT, SAMPLE, admin, ask, json, until, url};
+use super::{ACT, SAMPLE, SOON, admin, ask, json, until, url};
 use ballast_e2e::text_of;
 use ballast_harness::{Envoy, Request};
 use ballast_upstream::Upstream;
+use std::time::Duration;
 
 /// Asks every endpoint that the description names, with the method that it names.
 async fn every_endpoint_is_as_described(envoy: &Envoy) {
@@ -88,9 +89,16 @@ async fn metrics_are_those_of_all_workers_and_the_same_as_the_proxys_own() {
     for _ in 0..20 {
         assert_eq!(Request::get(&envoy.url("/")).send().await.unwrap().status, 503);
     }
-    let text = ask(&envoy, "GET", "/metrics").await.text();
     let line = "ballast_admin_drain_refused{namespace=\"admin\"} 20";
-    assert!(text.lines().any(|found| found == line), "{text}");
+    let begun = tokio::time::Instant::now();
+    loop {
+        let text = ask(&envoy, "GET", "/metrics").await.text();
+        if text.lines().any(|found| found == line) {
+            break;
+        }
+        assert!(begun.elapsed() < SOON, "{text}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let own = envoy.admin("/stats/prometheus").await;
     assert!(own.lines().any(|found| found == line), "{own}");
 }

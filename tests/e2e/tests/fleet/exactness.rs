@@ -1,6 +1,6 @@
 //! One limit of a thousand, two Envoys with two workers each.
 
-use super::{decided, fleet, service};
+use super::{alone, decided, fleet, service};
 use ballast_harness::{Load, Redis, Report};
 use ballast_ratelimit::Seen;
 use ballast_upstream::Upstream;
@@ -19,6 +19,7 @@ impl Outcome {
 
 /// 10,000 requests, half to each Envoy.
 async fn ten_thousand(limit: &str) -> Outcome {
+    let _alone = alone().await;
     let (upstream, redis) = (Upstream::start(), Redis::start().await.unwrap());
     let service = service(&redis, &["limit=all:1000/year"]);
     let start = || fleet(&format!("[{limit}]"), &upstream, service.address()).start();

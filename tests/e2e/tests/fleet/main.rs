@@ -21,10 +21,17 @@ use ballast_ratelimit::{Limits, RateLimitServer};
 use ballast_upstream::Upstream;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::sync::{Mutex, MutexGuard};
 
 const SAMPLE: &str = "fleet.yaml";
 const SERVICE_PORT: u16 = 8081;
 const SOON: Duration = Duration::from_secs(10);
+
+/// Held by a test for as long as it runs: they look at times and saturate the machine, and would disturb each other.
+async fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    ALONE.lock().await
+}
 
 /// The sample with these limits, a JSON list, and its service there.
 fn fleet(limits: &str, upstream: &Upstream, service: SocketAddr) -> EnvoyBuilder {

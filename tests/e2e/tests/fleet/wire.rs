@@ -1,6 +1,6 @@
 //! Envoy's own filter speaks to the same service: what both understand is the protocol.
 
-use super::{fleet, service};
+use super::{alone, fleet, service};
 use ballast_harness::{Redis, Request};
 use ballast_upstream::Upstream;
 
@@ -27,6 +27,7 @@ const ACTIONS: &str = r#"route:
 
 #[tokio::test]
 async fn envoys_own_filter_and_this_one_spend_the_same_limit() {
+    let _alone = alone().await;
     let (upstream, redis) = (Upstream::start(), Redis::start().await.unwrap());
     let service = service(&redis, &["limit=all:5/year"]);
     let limit =

@@ -39,7 +39,7 @@ async fn the_sample_does_what_its_comments_say() {
     assert_eq!(refused.count(), 5, "{log:?}");
     let prometheus = envoy.admin("/stats/prometheus").await;
     let labelled =
-        r#"ballast_load_shedding_rejected{namespace="load-shedding",reason="bulkhead",class="default"} 5"#;
+        r#"ballast_load_shedding_rejected{class="default",namespace="load-shedding",reason="bulkhead"} 5"#;
     assert!(prometheus.contains(labelled), "{prometheus}");
 }
 

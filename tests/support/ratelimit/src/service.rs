@@ -158,7 +158,12 @@ impl UnaryService<RateLimitRequest> for RateLimit {
 
     fn call(&mut self, request: Request<RateLimitRequest>) -> Self::Future {
         let service = self.clone();
-        Box::pin(async move { service.answer(request.into_inner()).await.map(Response::new) })
+        // By itself: a caller that gives up takes back neither what is counted nor the connection that is being made.
+        let answer = tokio::spawn(async move { service.answer(request.into_inner()).await });
+        Box::pin(async move {
+            let answer = answer.await.map_err(|error| Status::internal(error.to_string()))?;
+            answer.map(Response::new)
+        })
     }
 }
 
