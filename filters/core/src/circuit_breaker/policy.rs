@@ -238,6 +238,6 @@ mod tests {
         for (code, cause) in (0..).zip(Cause::ALL) {
             assert_eq!((cause.code(), Cause::from_code(code)), (code, Some(cause)));
         }
-        assert_eq!(Cause::from_code(8), None);
+        assert_eq!(Cause::from_code(9), None);
     }
 }
