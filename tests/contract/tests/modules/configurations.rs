@@ -198,7 +198,8 @@ fn serve_some(root: &Root) {
             stream.client_gone().unwrap();
             continue;
         }
-        if stream.local_reply().is_none() {
+        // Some are delayed for longer than this, as the configuration has it.
+        if stream.local_reply().is_none() && stream.paused().is_none() {
             stream.response_headers(&[(":status", "401")], true).unwrap();
         }
         stream.finish().unwrap();

@@ -34,13 +34,18 @@ async fn two(store: SocketAddr, remote: &str, upstream: &Upstream) -> [Envoy; 2]
     [one, other]
 }
 
+/// A request by the name that all proxies have: by their addresses they would have different URLs.
+fn to(envoy: &Envoy, method: &str, path: &str) -> Request {
+    Request::new(method, &envoy.url(path)).header("host", "shop.example")
+}
+
 async fn get(envoy: &Envoy, path: &str, answer: &str) -> Response {
-    Request::get(&envoy.url(path)).header("x-upstream", answer).send().await.unwrap()
+    to(envoy, "GET", path).header("x-upstream", answer).send().await.unwrap()
 }
 
 /// Whether a proxy has an answer itself.
 async fn has(envoy: &Envoy, path: &str) -> bool {
-    let request = Request::get(&envoy.url(path)).header("cache-control", "only-if-cached");
+    let request = to(envoy, "GET", path).header("cache-control", "only-if-cached");
     request.send().await.unwrap().status == 200
 }
 
@@ -54,7 +59,7 @@ async fn fill(envoy: &Envoy, path: &str, answer: &str) -> Response {
 }
 
 async fn purge(envoy: &Envoy, path: &str, headers: &[(&str, &str)]) {
-    let request = Request::new("PURGE", &envoy.url(path)).header("authorization", TOKEN);
+    let request = to(envoy, "PURGE", path).header("authorization", TOKEN);
     let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -128,7 +133,7 @@ async fn what_one_proxy_has_fetched_is_a_hit_in_the_other() {
     }
     let again = get(&other, "/private", "status=404; header=cache-control:no-store").await;
     assert_eq!(again.status, 404, "{}", said(&again));
-    let authorized = Request::get(&one.url("/mine")).header("authorization", "x").header("x-upstream", FRESH);
+    let authorized = to(&one, "GET", "/mine").header("authorization", "x").header("x-upstream", FRESH);
     authorized.send().await.unwrap();
     let theirs = get(&other, "/mine", "status=404; header=cache-control:no-store").await;
     assert_eq!(theirs.status, 404, "{}", said(&theirs));
@@ -170,7 +175,7 @@ async fn a_purge_at_one_proxy_reaches_the_other_within_the_interval() {
     // What an unsafe request may have changed goes from all, too.
     fill(&one, "/c", FRESH).await;
     get(&other, "/c", "status=599").await;
-    Request::post(&one.url("/c"), "").header("x-upstream", "status=204").send().await.unwrap();
+    to(&one, "POST", "/c").header("x-upstream", "status=204").send().await.unwrap();
     let anew = get(&one, "/c", "header=cache-control:no-store; body=7").await;
     assert_eq!(anew.text().len(), 7, "{}", said(&anew));
     eventually("the change", LONG, async || (!has(&other, "/c").await).then_some(())).await;
@@ -232,11 +237,8 @@ async fn of_two_hundred_at_once_over_both_one_is_fetched() {
     let webdis = Webdis::start(&redis).await.unwrap();
     let envoys = two(webdis.address(), "", &upstream).await;
     let load = |envoy: &Envoy| {
-        let url = envoy.url("/slow");
-        Load::of(&url)
-            .connections(100)
-            .requests(100)
-            .each(move |_, _| Request::get(&url).header("x-upstream", format!("delay=500ms; {FRESH}")))
+        let slow = to(envoy, "GET", "/slow").header("x-upstream", format!("delay=500ms; {FRESH}"));
+        Load::of(&envoy.url("/slow")).connections(100).requests(100).each(move |_, _| slow.clone())
     };
     let (one, other) = tokio::join!(load(&envoys[0]).run(), load(&envoys[1]).run());
     assert_eq!(one.unwrap().status(200) + other.unwrap().status(200), 200);
@@ -252,11 +254,11 @@ async fn a_store_that_is_down_is_as_if_it_were_not_there() {
     redis.kill();
     assert_eq!(get(&one, "/a", "status=599").await.status, 200, "what is here is here");
     let load = |envoy: &Envoy, name: &'static str| {
-        let base = envoy.url(&format!("/{name}/"));
-        Load::of(&base)
+        let missed = to(envoy, "GET", "/").header("x-upstream", FRESH);
+        Load::of(&envoy.url("/"))
             .connections(16)
             .requests(1_000)
-            .each(move |number, _| Request::get(&format!("{base}{number}")).header("x-upstream", FRESH))
+            .each(move |number, _| missed.clone().path(&format!("/{name}/{number}")))
     };
     let before = upstream.received();
     let failures = one.stat(&metric("failures", "")).await.unwrap_or(0);
