@@ -15,6 +15,7 @@
 //!
 //! # Limits
 //!
+//! Who is a worker is known from a view that lags, so a drain takes at least [`SETTLES_IN`] even where nothing is left.
 //! A worker that is declared dead holds nothing any more. What is left when all time is up is named and abandoned, not
 //! ended: that is the process's end.
 
@@ -25,7 +26,12 @@ pub use record::{Advance, Begin, Cancel};
 pub use report::{Progress, Report};
 
 use crate::time::MonoTime;
+use crate::vms::BEAT_EVERY;
 use core::time::Duration;
+
+/// Before this nobody believes that nothing is left: a worker that has just begun joins in its first tick, and whoever
+/// looks may have looked around one beat before.
+pub const SETTLES_IN: Duration = BEAT_EVERY.saturating_mul(2);
 
 /// How far a drain is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +96,7 @@ impl Drain {
         now: MonoTime,
     ) -> Option<Self> {
         let in_phase = now.since(self.since);
+        let is_empty = progress.is_empty() && now.since(self.begun) >= SETTLES_IN;
         let next = |phase| Some(Self { phase, since: now, ..self.clone() });
         if self.phase != Phase::Finished && now.since(self.begun) >= patience.force_after {
             return Some(Self {
@@ -101,8 +108,8 @@ impl Drain {
             });
         }
         match self.phase {
-            Phase::Draining if progress.is_empty() || in_phase >= patience.draining => next(Phase::Closing),
-            Phase::Closing if progress.is_empty() && connections.unwrap_or(0) == 0 => next(Phase::Finished),
+            Phase::Draining if is_empty || in_phase >= patience.draining => next(Phase::Closing),
+            Phase::Closing if is_empty && connections.unwrap_or(0) == 0 => next(Phase::Finished),
             Phase::Closing if in_phase >= patience.closing => Some(Self {
                 phase: Phase::Finished,
                 since: now,

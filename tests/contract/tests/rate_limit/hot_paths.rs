@@ -70,7 +70,7 @@ const PATHS: [Path; 7] = [
             ("proxy_get_property", 1),
             ("proxy_replace_header_map_value", 2),
         ],
-        instructions: 4_810,
+        instructions: 5_061,
     },
     Path {
         name: "three limits with draft-11 headers, from leases",
@@ -114,7 +114,7 @@ const PATHS: [Path; 7] = [
         before: 2,
         status: 200,
         host_calls: &[("proxy_get_header_map_value", 1)],
-        instructions: 2_594,
+        instructions: 2_732,
     },
 ];
 

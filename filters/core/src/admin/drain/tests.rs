@@ -37,6 +37,9 @@ fn a_drain_goes_on_when_nothing_is_left_or_its_time_is_up() {
         (&draining, progress(3, 0), None, 110, None),
         // One worker may still be taking work in.
         (&draining, progress(0, 1), None, 110, None),
+        // Nor are all workers known at once.
+        (&draining, progress(0, 0), None, 101, None),
+        (&draining, progress(0, 0), None, 102, Some((Phase::Closing, 0, false))),
         (&draining, progress(0, 0), None, 110, Some((Phase::Closing, 0, false))),
         (&draining, progress(3, 0), None, 129, None),
         (&draining, progress(3, 0), None, 130, Some((Phase::Closing, 0, false))),
