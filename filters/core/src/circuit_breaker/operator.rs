@@ -79,7 +79,7 @@ impl Command {
     }
 }
 
-/// An operator's order as it comes through another filter: see [`orders`](crate::orders).
+/// An operator's order as it comes through another filter: see [`orders`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// For all breakers of the rule.
