@@ -16,6 +16,7 @@ mod error;
 mod json;
 mod logging;
 mod protobuf;
+mod typed;
 
 pub use common::{Mode, Name, OnError, check_unique};
 pub use error::ConfigError;
@@ -25,6 +26,7 @@ pub use logging::{LogFormat, LogLevel, Logging};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use typed::{Refused, typed};
 
 /// Reads a configuration: JSON text, an encoded `Struct`, or nothing, which is `{}`.
 ///
@@ -41,7 +43,7 @@ pub fn parse_logged<T: DeserializeOwned>(bytes: &[u8]) -> (Logging, Result<T, Co
     match object(bytes) {
         Ok(mut fields) => {
             let (logging, taken) = Logging::take(&mut fields);
-            (logging, taken.and_then(|()| typed(fields)))
+            (logging, taken.and_then(|()| typed(&Value::Object(fields)).map_err(Refused::into_error)))
         }
         Err(error) => (Logging::default(), Err(error)),
     }
@@ -60,17 +62,6 @@ fn object(bytes: &[u8]) -> Result<Map<String, Value>, ConfigError> {
         },
         Some(_) => Err(expected()),
     }
-}
-
-fn typed<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, ConfigError> {
-    serde_path_to_error::deserialize(Value::Object(fields))
-        .map_err(|error| ConfigError::new(place(&error.path().to_string()), error.inner().to_string()))
-}
-
-/// A path as far as it is known: what could not even be named ends it with a question mark.
-fn place(path: &str) -> String {
-    let known = path.strip_suffix('?').unwrap_or(path);
-    known.strip_suffix('.').unwrap_or(known).to_owned()
 }
 
 #[cfg(test)]

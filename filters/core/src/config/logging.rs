@@ -3,6 +3,7 @@
 //! They are read here and not in each filter's type, so no filter can lack them.
 
 use super::ConfigError;
+use super::typed::typed;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -73,7 +74,7 @@ impl Logging {
 
 fn field<T: DeserializeOwned + Default>(from: &mut Map<String, Value>, name: &str) -> Result<T, ConfigError> {
     let Some(value) = from.remove(name) else { return Ok(T::default()) };
-    T::deserialize(value).map_err(|error| ConfigError::new(name.to_owned(), error.to_string()))
+    typed(&value).map_err(|refused| refused.at_name(name).into_error())
 }
 
 /// The JSON Schema of a whole configuration: that of the filter's own type, and the two fields.
