@@ -10,10 +10,10 @@ use ballast_core::admin::config::{Channel, ChannelKind, Target};
 use ballast_core::admin::params::Params;
 use ballast_core::status::humanize;
 use ballast_core::time::MonoTime;
+use ballast_core::vec_map::VecMap;
 use ballast_host::{CallAnswer, CallToken, Cx, Host, LogLevel, Reply};
 use core::time::Duration;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// The key of how all alerts stand.
 const BOARD: &str = "alerts";
@@ -30,9 +30,9 @@ pub(crate) struct Alerting {
     written: Vec<u8>,
     rates: Rates,
     read_at: Option<MonoTime>,
-    channels: BTreeMap<String, Outgoing>,
+    channels: VecMap<String, Outgoing>,
     /// Messages under way, by channel.
-    calls: BTreeMap<CallToken, (usize, Batch)>,
+    calls: VecMap<CallToken, (usize, Batch)>,
 }
 
 impl Admin {

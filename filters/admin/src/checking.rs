@@ -4,8 +4,8 @@ use crate::Admin;
 use ballast_core::admin::checks::{Check, Outcome};
 use ballast_core::admin::config::Target;
 use ballast_core::time::MonoTime;
+use ballast_core::vec_map::VecMap;
 use ballast_host::{CallAnswer, CallToken, Cx, Host, HostError, HttpCall, LogLevel};
-use std::collections::BTreeMap;
 
 /// The key of what is known of the checks.
 const CHECKS: &str = "checks";
@@ -13,20 +13,20 @@ const CHECKS: &str = "checks";
 /// The checks that this root asks, while it leads.
 #[derive(Debug, Default)]
 pub(crate) struct Checking {
-    known: BTreeMap<String, Check>,
-    asked: BTreeMap<String, MonoTime>,
+    known: VecMap<String, Check>,
+    asked: VecMap<String, MonoTime>,
     /// Which check each call under way is for.
-    calls: BTreeMap<CallToken, usize>,
+    calls: VecMap<CallToken, usize>,
 }
 
 impl Admin {
     /// What is known of the checks.
-    pub(crate) fn checks<H: Host>(&self, cx: &Cx<'_, H>) -> BTreeMap<String, Check> {
+    pub(crate) fn checks<H: Host>(&self, cx: &Cx<'_, H>) -> VecMap<String, Check> {
         if self.config.checks.is_empty() {
-            return BTreeMap::new();
+            return VecMap::new();
         }
         let shared = cx.host.shared(&cx.scope().key(CHECKS)).ok().and_then(|shared| shared.value);
-        shared.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        shared.and_then(|bytes| ballast_core::config::from_json(&bytes).ok()).unwrap_or_default()
     }
 
     /// Asks whatever is due.

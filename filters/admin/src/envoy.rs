@@ -8,10 +8,10 @@ use crate::checking::status;
 use ballast_core::admin::drain::Phase;
 use ballast_core::admin::envoy::{Looked, take_in};
 use ballast_core::time::MonoTime;
+use ballast_core::vec_map::VecMap;
 use ballast_host::{CallAnswer, CallToken, Cx, Host, HttpCall, LogLevel};
 use core::time::Duration;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// The key of what was seen.
 const SEEN: &str = "envoy";
@@ -24,7 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Looking {
     seen: Value,
     looked_at: Option<MonoTime>,
-    calls: BTreeMap<CallToken, Asked>,
+    calls: VecMap<CallToken, Asked>,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -39,6 +39,7 @@ use ballast_core::config::ConfigError;
 use ballast_core::matching::Needs;
 use ballast_core::orders;
 use ballast_core::status::Draft;
+use ballast_core::vec_map::VecMap;
 use ballast_core::vms::Member;
 use ballast_host::{
     BroadcastId, CallAnswer, CallToken, Cx, Filter, Flow, Host, LogLevel, Map, Next, OrderId, ReadPlan,
@@ -47,7 +48,6 @@ use ballast_host::{
 use checking::Checking;
 use leading::Leading;
 use metrics::Metrics;
-use std::collections::BTreeMap;
 use stream::Stream;
 
 /// One configuration of the filter in one VM.
@@ -66,11 +66,11 @@ pub struct Admin {
     written: Option<draining::Written>,
     has_published: bool,
     /// The stream that waits for each broadcast, with what it is answered when that is over.
-    told: BTreeMap<BroadcastId, acting::Told>,
+    told: VecMap<BroadcastId, acting::Told>,
     /// Those whose broadcast is over, and whether somebody is silent.
     settling: Vec<(acting::Told, bool)>,
     /// What streams that wait are answered.
-    ready: BTreeMap<StreamId, Reply>,
+    ready: VecMap<StreamId, Reply>,
     /// Requests that wait for orders.
     jobs: Vec<ordering::Job>,
     checking: Checking,
@@ -108,9 +108,9 @@ impl Filter for Admin {
             in_flight: 0,
             written: None,
             has_published: false,
-            told: BTreeMap::new(),
+            told: VecMap::new(),
             settling: Vec::new(),
-            ready: BTreeMap::new(),
+            ready: VecMap::new(),
             jobs: Vec::new(),
             checking: Checking::default(),
             alerting: alerting::Alerting::default(),

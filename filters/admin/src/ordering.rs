@@ -10,10 +10,10 @@ use ballast_core::admin::params::Params;
 use ballast_core::admin::refusal::Refusal;
 use ballast_core::admin::route::Endpoint;
 use ballast_core::orders::{Answer, Audience, Order, Outcome};
+use ballast_core::vec_map::VecMap;
 use ballast_host::{Cx, Flow, Host, OrderId, Reply, StreamId};
 use core::time::Duration;
 use serde_json::{Map, Value, json as value};
-use std::collections::BTreeMap;
 
 /// How long all workers of a filter may take.
 const WITHIN: Duration = Duration::from_secs(3);
@@ -25,7 +25,7 @@ const MOST_JOBS: usize = 64;
 pub(crate) struct Job {
     stream: StreamId,
     what: What,
-    waiting: BTreeMap<OrderId, Errand>,
+    waiting: VecMap<OrderId, Errand>,
     over: Vec<(Addressee, Outcome)>,
 }
 
@@ -110,7 +110,7 @@ impl Admin {
         let Some(stream) = cx.stream() else {
             return Err(Refusal::Unavailable("this worker cannot wait: ask again".to_owned()));
         };
-        let mut job = Job { stream, what, waiting: BTreeMap::new(), over: Vec::new() };
+        let mut job = Job { stream, what, waiting: VecMap::new(), over: Vec::new() };
         for errand in errands {
             job.send(errand, cx)?;
         }

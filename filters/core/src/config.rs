@@ -49,6 +49,33 @@ pub fn parse_logged<T: DeserializeOwned>(bytes: &[u8]) -> (Logging, Result<T, Co
     }
 }
 
+/// Reads `T` from JSON, as configurations are read: no name is given twice, and an error says where it is.
+///
+/// # Errors
+///
+/// The bytes are no JSON, or do not say what `T` asks for.
+pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    from_value(&json_value(bytes)?)
+}
+
+/// The value of a JSON text in which no name is given twice.
+///
+/// # Errors
+///
+/// The bytes are no such text.
+pub fn json_value(bytes: &[u8]) -> Result<Value, String> {
+    json::parse(bytes).map_err(|error| error.to_string())
+}
+
+/// Reads `T` from a JSON value.
+///
+/// # Errors
+///
+/// It does not say what `T` asks for.
+pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
+    typed(value).map_err(Refused::into_text)
+}
+
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, ConfigError> {
     let text = bytes.trim_ascii();
     let expected =

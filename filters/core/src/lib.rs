@@ -28,6 +28,7 @@ pub mod catalogue;
 pub mod circuit_breaker;
 pub mod config;
 pub mod events;
+pub mod few;
 pub mod http;
 pub mod key;
 pub mod lease;

@@ -33,6 +33,7 @@ pub use dispatch::{Dispatch, NEXT_AFTER, Outcome};
 pub use inbox::{Inbox, MOST_ANSWER_BYTES, MOST_SENDERS, REMEMBERED, Received};
 pub use parcel::{Address, Answer, Body, Order, Parcel, Refusal};
 
+use crate::config::from_json;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -46,7 +47,7 @@ pub fn arguments<T: DeserializeOwned + Default>(bytes: &[u8]) -> Result<T, Refus
         return Ok(T::default());
     }
     let object = if bytes.trim_ascii_start().starts_with(b"{") {
-        serde_json::from_slice(bytes).map_err(|error| error.to_string())
+        from_json(bytes)
     } else {
         Err("not a JSON object".to_owned())
     };

@@ -14,6 +14,10 @@
 //! Inserting and removing moves what comes after: not for tens of thousands of entries in any order.
 
 use core::borrow::Borrow;
+use core::fmt;
+use core::marker::PhantomData;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
 
 /// The map.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,6 +78,15 @@ impl<K, V> VecMap<K, V> {
     /// Takes out the entry with the smallest key.
     pub fn pop_first(&mut self) -> Option<(K, V)> {
         if self.0.is_empty() { None } else { Some(self.0.remove(0)) }
+    }
+
+    /// The entry with the smallest key that is `least` or greater.
+    pub fn first_from(&self, least: &K) -> Option<(&K, &V)>
+    where
+        K: Ord,
+    {
+        let at = self.0.partition_point(|(key, _)| key < least);
+        self.0.get(at).map(|(key, value)| (key, value))
     }
 
     /// Keeps the entries for which `keep` says so.
@@ -218,6 +231,44 @@ impl<K: Ord, V> FromIterator<(K, V)> for VecMap<K, V> {
     }
 }
 
+impl<K: Ord, V> Extend<(K, V)> for VecMap<K, V> {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
+        for (key, value) in entries {
+            self.insert(key, value);
+        }
+    }
+}
+
+impl<K: Serialize, V: Serialize> Serialize for VecMap<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self)
+    }
+}
+
+impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for VecMap<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntryVisitor(PhantomData))
+    }
+}
+
+struct EntryVisitor<K, V>(PhantomData<(K, V)>);
+
+impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for EntryVisitor<K, V> {
+    type Value = VecMap<K, V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<VecMap<K, V>, A::Error> {
+        let mut map = VecMap::new();
+        while let Some((key, value)) = entries.next_entry()? {
+            map.insert(key, value);
+        }
+        Ok(map)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,10 +301,20 @@ mod tests {
             assert_eq!(map.get(&key), tree.get(&key));
             assert_eq!((map.len(), map.is_empty()), (tree.len(), tree.is_empty()));
             assert_eq!(map.last_key_value(), tree.last_key_value());
+            assert_eq!(map.first_from(&key), tree.range(key..).next());
             assert!(map.iter().eq(tree.iter()) && map.keys().eq(tree.keys()));
         }
         assert_eq!(map.clone().into_iter().collect::<BTreeMap<_, _>>(), tree);
         assert_eq!(tree.into_iter().rev().collect::<VecMap<_, _>>(), map, "in whatever order they come");
+    }
+
+    #[test]
+    fn it_is_written_and_read_as_an_object() {
+        let map: VecMap<String, u8> = [("b".to_owned(), 2), ("a".to_owned(), 1)].into_iter().collect();
+        let text = serde_json::to_string(&map).unwrap();
+        assert_eq!(text, r#"{"a":1,"b":2}"#);
+        assert_eq!(serde_json::from_str::<VecMap<String, u8>>(&text).unwrap(), map);
+        assert!(serde_json::from_str::<VecMap<String, u8>>("[]").is_err());
     }
 
     #[test]

@@ -70,9 +70,9 @@ impl ResponseCache {
 
     fn wake_all<H: Host>(&mut self, parked: &[Parked], waiter: Option<Waiter>, why: u32, cx: &mut Cx<'_, H>) {
         for parked in parked {
-            if let Some(stream) = self.waiting.get(&parked.stream) {
-                cx.wake(*stream, why);
-                self.woken_by.extend(waiter.map(|waiter| (parked.stream, waiter)));
+            if let Some(waiting) = self.waiting.get_mut(&parked.stream) {
+                cx.wake(waiting.stream, why);
+                waiting.woken_by = waiter.or(waiting.woken_by);
             }
         }
     }
@@ -80,8 +80,7 @@ impl ResponseCache {
     /// A request waits no more.
     pub(crate) fn waits_no_more(&mut self, number: u32) -> Option<Waiter> {
         self.flights.leave(number);
-        self.waiting.remove(&number);
-        self.woken_by.remove(&number)
+        self.waiting.remove(&number)?.woken_by
     }
 
     /// Says that this worker lives while it leads, and looks after those that wait.

@@ -41,6 +41,7 @@ use ballast_core::response_cache::rules::Policy;
 use ballast_core::response_cache::store::{Flights, Outcome, Waiter};
 use ballast_core::status::Draft;
 use ballast_core::time::MonoTime;
+use ballast_core::vec_map::VecMap;
 use ballast_core::vms::Member;
 use ballast_host::{
     Busiest, CallAnswer, CallToken, Cx, Filter, Flow, Host, Map, Next, Ordered, ReadPlan, StartError,
@@ -74,13 +75,11 @@ pub struct ResponseCache {
     token: Option<Vec<u8>>,
     flights: Flights,
     /// The streams that wait, by their number.
-    waiting: BTreeMap<u32, StreamId>,
-    /// The flight that those have waited for which are being woken.
-    woken_by: BTreeMap<u32, Waiter>,
+    waiting: BTreeMap<u32, Parking>,
     waited: u32,
     last_pulse: MonoTime,
     background: VecDeque<Background>,
-    calls: BTreeMap<CallToken, Background>,
+    calls: VecMap<CallToken, Background>,
     warm: Warming,
     /// How many bodies in a row never came.
     unread_bodies: u32,
@@ -88,6 +87,14 @@ pub struct ResponseCache {
     busiest: Busiest,
     /// What is looked at for events: evictions and errors.
     bursts: [Burst; 2],
+}
+
+/// A stream that waits.
+#[derive(Debug)]
+struct Parking {
+    stream: StreamId,
+    /// The flight that it has waited for, while it is being woken.
+    woken_by: Option<Waiter>,
 }
 
 impl Filter for ResponseCache {
@@ -118,11 +125,10 @@ impl Filter for ResponseCache {
             token,
             flights: Flights::default(),
             waiting: BTreeMap::new(),
-            woken_by: BTreeMap::new(),
             waited: 0,
             last_pulse: MonoTime::ZERO,
             background: VecDeque::new(),
-            calls: BTreeMap::new(),
+            calls: VecMap::new(),
             warm: Warming::default(),
             unread_bodies: 0,
             busiest: Busiest::of(config.rules.iter().map(|rule| rule.name.as_str())),

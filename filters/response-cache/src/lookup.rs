@@ -1,11 +1,11 @@
 //! What is done with a request: answered from the store, sent on, or held until another's answer is there.
 
-use crate::ResponseCache;
 use crate::metrics::{OPERATOR, SHADOW};
 use crate::remote::Searching;
 use crate::say;
 use crate::storage::{Kept, Looked};
 use crate::stream::{Asked, Fetching, Lead, Stream, Waiting};
+use crate::{Parking, ResponseCache};
 use ballast_core::config::OnError;
 use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::reply::{Rendered, render};
@@ -241,7 +241,7 @@ impl ResponseCache {
     ) -> Verdict {
         let Parked { stream: number, until } = parked;
         if let Some(stream) = cx.stream() {
-            self.waiting.insert(number, stream);
+            self.waiting.insert(number, Parking { stream, woken_by: None });
         }
         Verdict::Wait(Box::new(Waiting { asked, number, waiter, until }))
     }

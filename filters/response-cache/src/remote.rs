@@ -14,12 +14,13 @@ mod syncing;
 use ballast_core::remote::{Command, Said};
 use ballast_core::response_cache::config;
 use ballast_core::response_cache::fleet::{Board, Knowledge};
+use ballast_core::vec_map::VecMap;
 use ballast_host::{CallToken, Cx, Heard, Host, HostError, StartError};
 use core::time::Duration;
 pub(crate) use filling::Job;
 use metrics::RemoteMetrics;
 pub(crate) use searching::{SEARCH, Searching};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use syncing::Syncing;
 
@@ -37,7 +38,7 @@ pub(crate) struct Remote {
     /// The bytes of that.
     queued_bytes: usize,
     /// What is being written.
-    writing: BTreeMap<CallToken, Job>,
+    writing: VecMap<CallToken, Job>,
     syncing: Syncing,
     /// The board, as its bytes were when they were last decoded.
     known: Option<(Vec<u8>, Rc<Board>)>,
@@ -71,7 +72,7 @@ impl Remote {
             metrics: RemoteMetrics::define(cx)?,
             jobs: VecDeque::new(),
             queued_bytes: 0,
-            writing: BTreeMap::new(),
+            writing: VecMap::new(),
             syncing: Syncing::default(),
             known: None,
         })

@@ -21,10 +21,11 @@ pub use condition::{Bound, Condition, FactName, Readings, Report, Source};
 pub use rate::Rates;
 
 use crate::time::MonoTime;
+use crate::vec_map::VecMap;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// The most ended alerts that are remembered.
 const MOST_HISTORY: usize = 100;
@@ -110,14 +111,14 @@ pub struct Change {
 /// How all alerts stand.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Board {
-    standing: BTreeMap<String, Standing>,
+    standing: VecMap<String, Standing>,
     history: VecDeque<Ended>,
 }
 
 impl Board {
     /// The board in these bytes; what is none is empty.
     pub fn read(bytes: Option<&[u8]>) -> Self {
-        bytes.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+        bytes.and_then(|bytes| crate::config::from_json(bytes).ok()).unwrap_or_default()
     }
 
     /// As bytes.
@@ -134,7 +135,7 @@ impl Board {
         now: MonoTime,
     ) -> Vec<Change> {
         let mut changes = Vec::new();
-        for (name, standing) in &mut self.standing {
+        for (name, standing) in self.standing.iter_mut() {
             if !alerts.iter().any(|alert| alert.name == *name)
                 && let Some(since) = standing.fires_since.take()
             {

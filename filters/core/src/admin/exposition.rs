@@ -9,8 +9,9 @@
 //!
 //! No time stamps and no exemplars: what is scraped is of now.
 
+use crate::vec_map::VecMap;
+use crate::vec_set::VecSet;
 use core::fmt::Write;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// The format of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +90,7 @@ pub struct Series {
 /// The text of all of them: families together, in the order of their names. Of two kinds under one name the first
 /// counts, and of two series with the same labels the first.
 pub fn text(series: &[Series], format: Format) -> String {
-    let mut families: BTreeMap<String, Vec<&Series>> = BTreeMap::new();
+    let mut families: VecMap<String, Vec<&Series>> = VecMap::new();
     for one in series {
         families.entry(metric_name(&one.name)).or_default().push(one);
     }
@@ -102,7 +103,7 @@ pub fn text(series: &[Series], format: Format) -> String {
         };
         // Writing to a string cannot fail.
         let _ = writeln!(out, "# TYPE {family} {kind}");
-        let mut seen = BTreeSet::new();
+        let mut seen = VecSet::new();
         for one in members.into_iter().filter(|one| one.value.kind() == kind) {
             let labels = labels(&one.labels);
             if seen.insert(labels.clone()) {
@@ -145,7 +146,7 @@ fn write_series(out: &mut String, family: &str, labels: &str, value: &Value, for
 
 /// Labels in the order of their names, escaped; of two with one name the first counts.
 fn labels(labels: &[(String, String)]) -> String {
-    let mut sorted: BTreeMap<String, &str> = BTreeMap::new();
+    let mut sorted: VecMap<String, &str> = VecMap::new();
     for (name, value) in labels {
         sorted.entry(label_name(name)).or_insert(value);
     }

@@ -12,9 +12,9 @@
 
 use crate::plane::{Facts, Overload};
 use crate::time::MonoTime;
+use crate::vec_map::VecMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// How well something is; the worse is the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -95,12 +95,12 @@ pub fn reasons_against<'c>(facts: &Facts, failed_checks: impl IntoIterator<Item 
 
 /// Since when each component is what it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Since(BTreeMap<String, (State, u64)>);
+pub struct Since(VecMap<String, (State, u64)>);
 
 impl Since {
     /// The value in these bytes; what is none is empty.
     pub fn read(bytes: Option<&[u8]>) -> Self {
-        bytes.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+        bytes.and_then(|bytes| crate::config::from_json(bytes).ok()).unwrap_or_default()
     }
 
     /// As bytes.
@@ -118,7 +118,7 @@ impl Since {
         self.0 != earlier
     }
 
-    fn known(&self, earlier: &BTreeMap<String, (State, u64)>, name: &str, state: State) -> Option<u64> {
+    fn known(&self, earlier: &VecMap<String, (State, u64)>, name: &str, state: State) -> Option<u64> {
         earlier.get(name).filter(|(known, _)| *known == state).map(|(_, since)| *since)
     }
 

@@ -1,6 +1,7 @@
 //! Telling all members, and knowing who has heard.
 
 use super::{Body, Message, Outbox};
+use crate::few::sort_few;
 use crate::protocol::{Input, Machine, Step};
 use crate::time::MonoTime;
 use crate::vms::{Member, View};
@@ -87,7 +88,7 @@ impl Broadcast {
         }
         (now >= self.deadline).then(|| {
             let mut missing = self.missing.clone();
-            missing.sort_unstable();
+            sort_few(&mut missing);
             Outcome::Missing(missing)
         })
     }

@@ -75,7 +75,7 @@ pub struct Command {
 impl Command {
     /// The command in a message, if it is one.
     pub fn parse(message: &[u8]) -> Option<Self> {
-        serde_json::from_slice(message).ok()
+        crate::config::from_json(message).ok()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Address, Answer, Audience, Body, Order, Parcel, Refusal};
 use crate::bus::Delivery;
+use crate::few::sort_few;
 use crate::time::MonoTime;
 use crate::vms::{Member, View};
 use core::time::Duration;
@@ -142,7 +143,7 @@ impl Dispatch {
         let answers = core::mem::take(&mut self.answers);
         let mut missing: Vec<Member> = self.asked.iter().map(|(member, _)| *member).collect();
         missing.extend(self.leader_lost);
-        missing.sort_unstable();
+        sort_few(&mut missing);
         Some(match self.audience {
             Audience::One if answered => Outcome::Done(answers),
             _ if !missing.is_empty() => Outcome::Missing { answers, missing },

@@ -4,6 +4,7 @@
 //! keeps them asks for one after the other until there is no next.
 
 use super::{Refusal, answer, arguments};
+use crate::config::{from_value, json_value};
 use crate::slots::{Fingerprint, Secret};
 use crate::time::WallTime;
 use core::time::Duration;
@@ -72,12 +73,13 @@ pub fn part<P: DeserializeOwned>(bytes: &[u8]) -> Result<P, Refusal> {
     struct Arguments<P> {
         part: P,
     }
-    let invalid = |error: serde_json::Error| format!("invalid arguments: {error}");
-    let Version { version } = serde_json::from_slice(bytes).map_err(invalid)?;
+    let invalid = |reason: String| format!("invalid arguments: {reason}");
+    let value = json_value(bytes).map_err(invalid)?;
+    let Version { version } = from_value(&value).map_err(invalid)?;
     if version != SNAPSHOT_VERSION {
         return Err(format!("invalid arguments: version: `{version}` is not {SNAPSHOT_VERSION}"));
     }
-    serde_json::from_slice(bytes).map(|Arguments { part }| part).map_err(invalid)
+    from_value(&value).map(|Arguments { part }| part).map_err(invalid)
 }
 
 /// The secret as a part says it.
@@ -122,7 +124,7 @@ mod tests {
             (r#"{"version": 2, "part": []}"#, "version: `2` is not 1"),
             (r#"{"part": []}"#, "missing field `version`"),
             (r#"{"version": 1}"#, "missing field `part`"),
-            (r#"{"version": 1, "part": {}}"#, "invalid type: map"),
+            (r#"{"version": 1, "part": {}}"#, "part: invalid type: map"),
             ("", "EOF"),
         ] {
             let refused = part::<Vec<u8>>(arguments.as_bytes()).unwrap_err();

@@ -1,5 +1,6 @@
 //! Wake-ups that may be lost with their receivers.
 
+use crate::few::sort_few;
 use crate::time::MonoTime;
 use crate::vec_map::VecMap;
 use crate::vms::{BEAT_EVERY, DEAD_AFTER, Member, View};
@@ -33,7 +34,7 @@ impl<P: Ord + Clone> Sent<P> {
             .filter(|(member, _)| view.is_gone(*member))
             .map(|(_, permit)| permit.clone())
             .collect();
-        lost.sort();
+        sort_few(&mut lost);
         lost.dedup();
         self.0.retain(|(member, _), sent| {
             !view.is_gone(*member) && now.since(*sent) <= DEAD_AFTER + BEAT_EVERY

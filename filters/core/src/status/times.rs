@@ -1,7 +1,7 @@
 //! Times in reports: of the monotonic clock when they are written, dates when they are read.
 
 use crate::time::{MonoTime, WallTime};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The end of the name of each member that is a time of the monotonic clock, in nanoseconds.
 pub const MONO_SUFFIX: &str = "_mono_ns";
@@ -12,9 +12,10 @@ pub fn humanize(value: &mut Value, now: MonoTime, wall: WallTime) {
     match value {
         Value::Array(values) => values.iter_mut().for_each(|value| humanize(value, now, wall)),
         Value::Object(members) => {
-            let old = core::mem::take(members);
-            *members =
-                old.into_iter().map(|(name, value)| member(name, value, now, wall)).collect::<Map<_, _>>();
+            for (name, value) in core::mem::take(members) {
+                let (name, value) = member(name, value, now, wall);
+                members.insert(name, value);
+            }
         }
         _ => {}
     }

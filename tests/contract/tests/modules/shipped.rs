@@ -9,6 +9,9 @@ mod retry_policy;
 
 const KIB: usize = 1024;
 
+/// What a module may take: each worker compiles it.
+const MOST_BYTES: usize = 700 * KIB;
+
 /// A module that ships.
 pub(crate) struct Shipped {
     pub(crate) name: &'static str,

@@ -104,8 +104,10 @@ pub fn web_hook_body(changes: &[Change], now: MonoTime) -> Value {
 /// The body of Alertmanager's `POST /api/v2/alerts`; times are of the monotonic clock.
 pub fn alertmanager_body(changes: &[Change], labels: &[(String, String)]) -> Value {
     let alerts = changes.iter().map(|change| {
-        let mut all: serde_json::Map<String, Value> =
-            labels.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+        let mut all = serde_json::Map::new();
+        for (name, value) in labels {
+            all.insert(name.clone(), value.as_str().into());
+        }
         all.insert("alertname".to_owned(), change.name.as_str().into());
         all.insert("severity".to_owned(), change.severity.as_str().into());
         all.insert("source".to_owned(), "ballast".into());

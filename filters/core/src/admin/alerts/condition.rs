@@ -5,10 +5,10 @@ use crate::admin::checks::Check;
 use crate::admin::exposition::{Series, Value as Shown};
 use crate::plane::Facts;
 use crate::time::MonoTime;
+use crate::vec_map::VecMap;
 use core::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// A fact about the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -31,7 +31,7 @@ pub enum Source {
         /// Its name, as [`crate::admin::exposition`] writes it.
         name: String,
         /// Labels that a series must have.
-        labels: BTreeMap<String, String>,
+        labels: VecMap<String, String>,
         /// Not what it shows, but how much that grows in a second, over this time.
         per_second_over: Option<Duration>,
     },
@@ -85,7 +85,7 @@ pub struct Readings<'a> {
     /// Facts about the process.
     pub facts: Facts,
     /// The checks by name.
-    pub checks: &'a BTreeMap<String, Check>,
+    pub checks: &'a VecMap<String, Check>,
     /// All metrics.
     pub series: &'a [Series],
     /// What filters say of themselves.
@@ -141,7 +141,7 @@ impl Condition {
     }
 }
 
-fn sum(series: &[Series], name: &str, labels: &BTreeMap<String, String>) -> Option<f64> {
+fn sum(series: &[Series], name: &str, labels: &VecMap<String, String>) -> Option<f64> {
     let has = |series: &Series| {
         labels
             .iter()

@@ -1,15 +1,16 @@
 //! How fast figures grow.
 
 use crate::time::MonoTime;
+use crate::vec_map::VecMap;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Into how many steps a span is divided: what is remembered of each figure.
 const STEPS: u32 = 30;
 
 /// Earlier readings, by alert. In the memory of who leads.
 #[derive(Clone, Debug, Default)]
-pub struct Rates(BTreeMap<String, VecDeque<(MonoTime, f64)>>);
+pub struct Rates(VecMap<String, VecDeque<(MonoTime, f64)>>);
 
 impl Rates {
     /// How much a figure has grown in a second, over the last `over` or as long as it is known, if that is at least a step of
@@ -56,6 +57,6 @@ mod tests {
         assert_eq!(at(120_000, 200.0), Some(0.0));
         assert_eq!(at(121_000, 5.0), None, "the counter has begun anew");
         assert_eq!(at(125_000, 25.0), Some(5.0));
-        assert!(rates.0["a"].len() <= STEPS as usize + 2);
+        assert!(rates.0.get("a").unwrap().len() <= STEPS as usize + 2);
     }
 }

@@ -23,13 +23,13 @@ fn facts(level: u8) -> Facts {
     Facts { overload: Overload::from_level(level).unwrap(), ..Facts::default() }
 }
 
-fn nothing(facts: Facts, checks: &BTreeMap<String, Check>) -> Readings<'_> {
+fn nothing(facts: Facts, checks: &VecMap<String, Check>) -> Readings<'_> {
     Readings { facts, checks, series: &[], reports: &[] }
 }
 
 #[test]
 fn an_alert_fires_once_its_condition_has_held_and_ends_with_it() {
-    let (alerts, checks) = ([overloaded(5)], BTreeMap::new());
+    let (alerts, checks) = ([overloaded(5)], VecMap::new());
     let (mut board, mut rates) = (Board::default(), Rates::default());
     for (second, level, state, change) in [
         (10, 0, "inactive", None),
@@ -61,7 +61,7 @@ fn an_alert_fires_once_its_condition_has_held_and_ends_with_it() {
 
 #[test]
 fn history_is_bounded_and_what_is_not_configured_any_more_ends() {
-    let (alerts, checks) = ([overloaded(0)], BTreeMap::new());
+    let (alerts, checks) = ([overloaded(0)], VecMap::new());
     let (mut board, mut rates) = (Board::default(), Rates::default());
     for second in 0..500 {
         let level = if second % 2 == 0 { 3 } else { 0 };
@@ -94,7 +94,7 @@ fn a_condition_reads_metrics_reports_facts_and_checks() {
     };
     let reports = [report("x", [0.2, 0.9]), report("y", [0.5, 0.1])];
     let failed = Check { passing: Some(false), ..Check::default() };
-    let checks = [("db".to_owned(), failed), ("new".to_owned(), Check::default())].into();
+    let checks = [("db".to_owned(), failed), ("new".to_owned(), Check::default())].into_iter().collect();
     let readings = Readings { facts: facts(2), checks: &checks, series: &series, reports: &reports };
     let metric = |name: &str, rule: Option<&str>| Source::Metric {
         name: name.to_owned(),

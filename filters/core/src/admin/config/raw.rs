@@ -6,9 +6,9 @@ use crate::http::StatusSet;
 use crate::matching::Matcher;
 use crate::trust::Network;
 use crate::units::{ByteSize, Span};
+use crate::vec_map::VecMap;
 use core::time::Duration;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 /// Health, status and operator actions.
 #[derive(Clone, Debug, Deserialize)]
@@ -252,7 +252,8 @@ pub(super) struct RawCondition {
     /// The name of a metric as `/metrics` shows it to Prometheus: the sum of its series.
     pub(super) metric: Option<String>,
     /// Only series with these labels.
-    pub(super) labels: BTreeMap<String, String>,
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, String>"))]
+    pub(super) labels: VecMap<String, String>,
     /// Not the metric itself, but how much it grows in a second, over this time: 1s to 1d.
     pub(super) per_second_over: Option<Span>,
     /// A figure of what a filter says of itself.
@@ -307,7 +308,8 @@ pub(super) struct RawChannel {
     pub(super) repeat: Option<Span>,
     /// Labels of every alert. Only with `alertmanager`.
     #[serde(default)]
-    pub(super) labels: BTreeMap<String, String>,
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, String>"))]
+    pub(super) labels: VecMap<String, String>,
 }
 
 /// What a channel speaks.

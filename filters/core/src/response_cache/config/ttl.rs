@@ -1,12 +1,12 @@
 //! Times to live by status.
 
 use crate::units::Span;
+use crate::vec_map::VecMap;
 use core::time::Duration;
 use serde::Deserialize;
 use serde::de::{
     Deserializer, Error, MapAccess, Visitor, value::MapAccessDeserializer, value::StrDeserializer,
 };
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// Times to live: one for all statuses that are final and not an error, or one for each that is named.
@@ -15,7 +15,7 @@ pub enum Ttl {
     /// For answers whose status RFC 9110 calls cacheable by heuristic, among them 200, 301 and 404.
     All(Duration),
     /// For these statuses.
-    ByStatus(BTreeMap<u16, Duration>),
+    ByStatus(VecMap<u16, Duration>),
 }
 
 impl<'de> Deserialize<'de> for Ttl {
@@ -34,7 +34,7 @@ impl<'de> Deserialize<'de> for Ttl {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Ttl, A::Error> {
-                let spans = BTreeMap::<Status, Span>::deserialize(MapAccessDeserializer::new(map))?;
+                let spans = VecMap::<Status, Span>::deserialize(MapAccessDeserializer::new(map))?;
                 if spans.is_empty() {
                     return Err(A::Error::custom("no status is named: leave it out"));
                 }

@@ -1,6 +1,6 @@
 //! The circuit breaker filter.
 
-use super::{KIB, Shipped};
+use super::{MOST_BYTES, Shipped};
 
 pub(super) const CIRCUIT_BREAKER: Shipped = Shipped {
     name: "circuit-breaker",
@@ -12,7 +12,7 @@ pub(super) const CIRCUIT_BREAKER: Shipped = Shipped {
         "proxy_on_response_headers",
         "proxy_on_tick",
     ],
-    most_bytes: 850 * KIB,
+    most_bytes: MOST_BYTES,
     configuration: r#"{
         "mode": "enforce", "retry_after_jitter": "10%", "namespace": "ns", "on_error": "deny",
         "fleet": {"cluster": "store", "via": "http", "prefix": "a/b", "authority": "store", "authorization_env": "STORE",

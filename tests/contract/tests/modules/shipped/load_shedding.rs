@@ -1,6 +1,6 @@
 //! The load shedding filter.
 
-use super::{KIB, Shipped};
+use super::{MOST_BYTES, Shipped};
 
 pub(super) const LOAD_SHEDDING: Shipped = Shipped {
     name: "load-shedding",
@@ -11,7 +11,7 @@ pub(super) const LOAD_SHEDDING: Shipped = Shipped {
         "proxy_on_response_trailers",
         "proxy_on_tick",
     ],
-    most_bytes: 820 * KIB,
+    most_bytes: MOST_BYTES,
     configuration: r#"{
         "mode": "enforce", "namespace": "ns", "enforce_share": "50%", "strategy": "adaptive", "on_error": "deny",
         "limit": {"algorithm": "gradient2", "initial": 20, "min": 4, "max": 1000, "tolerance": 1.5, "window": "100ms",

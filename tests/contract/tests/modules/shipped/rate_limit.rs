@@ -1,6 +1,6 @@
 //! The rate limit filter.
 
-use super::{KIB, Shipped};
+use super::{MOST_BYTES, Shipped};
 
 pub(super) const RATE_LIMIT: Shipped = Shipped {
     name: "rate-limit",
@@ -12,7 +12,7 @@ pub(super) const RATE_LIMIT: Shipped = Shipped {
         "proxy_on_response_headers",
         "proxy_on_tick",
     ],
-    most_bytes: 900 * KIB,
+    most_bytes: MOST_BYTES,
     configuration: r#"{
         "mode": "enforce", "headers": "draft-11", "status": 429, "retry_after_jitter": "10%", "namespace": "ns",
         "exempt": [{"path": {"exact": "/healthz"}}, {"headers": [{"name": "x-probe", "present": true}]}],
@@ -44,7 +44,7 @@ pub(super) const RATE_LIMIT_REQUESTS: Shipped = Shipped {
         "proxy_on_request_headers",
         "proxy_on_tick",
     ],
-    most_bytes: 900 * KIB,
+    most_bytes: MOST_BYTES,
     configuration: r#"{
         "headers": "none", "limits": [
             {"name": "per-client", "key": ["client_address"], "rate": "100/s", "burst": 200},

@@ -1,6 +1,6 @@
 //! The retry policy filter.
 
-use super::{KIB, Shipped};
+use super::{MOST_BYTES, Shipped};
 
 pub(super) const RETRY_POLICY: Shipped = Shipped {
     name: "retry-policy",
@@ -15,7 +15,7 @@ pub(super) const RETRY_POLICY: Shipped = Shipped {
         "proxy_on_response_trailers",
         "proxy_on_tick",
     ],
-    most_bytes: 800 * KIB,
+    most_bytes: MOST_BYTES,
     configuration: r#"{
             "mode": "enforce", "namespace": "ns", "on_error": "deny",
             "hops": {"trusted_clusters": ["orders"], "edge": true},

@@ -3,15 +3,15 @@
 use super::{Leadership, Waiter};
 use crate::slots::Fingerprint;
 use crate::time::MonoTime;
+use crate::vec_map::VecMap;
 use crate::vms::{Member, View};
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 /// The flights that concern one worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flights {
-    waiting: BTreeMap<Fingerprint, Waiting>,
-    leading: BTreeMap<Fingerprint, Leadership>,
+    waiting: VecMap<Fingerprint, Waiting>,
+    leading: VecMap<Fingerprint, Leadership>,
     parked: usize,
 }
 

@@ -1,7 +1,7 @@
 //! What a worker remembers of the uses of entries until it tells their sets.
 
 use crate::time::MonoTime;
-use std::collections::BTreeMap;
+use crate::vec_map::VecMap;
 
 /// How many entries a worker remembers; uses of more are lost, which costs accuracy only.
 const MOST: usize = 16_384;
@@ -20,7 +20,7 @@ pub struct Hit {
 /// The uses that a worker has not told yet.
 #[derive(Clone, Debug, Default)]
 pub struct Hits {
-    by_set: BTreeMap<u32, Vec<Hit>>,
+    by_set: VecMap<u32, Vec<Hit>>,
     entries: usize,
     told_last: u32,
 }
@@ -46,7 +46,7 @@ impl Hits {
 
     /// The next set that is to be told something, round and round, so that every set's turn comes.
     pub fn next_set(&mut self) -> Option<(u32, Vec<Hit>)> {
-        let after = self.by_set.range(self.told_last.saturating_add(1)..).next();
+        let after = self.by_set.first_from(&self.told_last.saturating_add(1));
         let set = after.or_else(|| self.by_set.iter().next()).map(|(set, _)| *set)?;
         self.told_last = set;
         Some((set, self.take(set)))
