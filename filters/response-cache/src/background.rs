@@ -107,7 +107,12 @@ impl ResponseCache {
         match cx.run(&mut join) {
             Ok((Joined::Lead(leadership), ticket)) => {
                 self.flights.lead(leadership);
-                fetching.lead = Lead { leadership: Some(leadership), ticket, duty: self.background_duty(cx) };
+                fetching.lead = Lead {
+                    leadership: Some(leadership),
+                    ticket,
+                    duty: self.background_duty(cx),
+                    ..Lead::default()
+                };
                 // Another worker may have fetched it since this one met it stale.
                 let is_news = self.is_as_before(fetching, cx);
                 if !is_news {
@@ -116,7 +121,7 @@ impl ResponseCache {
                 is_news
             }
             Ok((Joined::Alone(_), ticket)) => {
-                fetching.lead = Lead { leadership: None, ticket, duty: self.background_duty(cx) };
+                fetching.lead = Lead { ticket, duty: self.background_duty(cx), ..Lead::default() };
                 true
             }
             Ok((Joined::Follow(_) | Joined::Failed { .. } | Joined::LookAgain, _)) | Err(_) => false,
@@ -222,6 +227,7 @@ impl ResponseCache {
                 has_searched: false,
                 is_adopted: false,
                 request: CapturedRequest::new(headers, true),
+                seen: None,
                 wanted,
             };
             let fetch = Fetch::plain(Forward::UriMiss, true);

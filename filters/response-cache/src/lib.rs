@@ -38,7 +38,7 @@ use ballast_core::orders::Refusal;
 use ballast_core::response_cache::config::{Config, Rule};
 use ballast_core::response_cache::operator::ORDERS;
 use ballast_core::response_cache::rules::Policy;
-use ballast_core::response_cache::store::{Flights, Outcome, Waiter};
+use ballast_core::response_cache::store::{Flights, Fruitless, Outcome, Waiter};
 use ballast_core::status::Draft;
 use ballast_core::time::MonoTime;
 use ballast_core::vec_map::VecMap;
@@ -74,6 +74,8 @@ pub struct ResponseCache {
     /// What a purge must know.
     token: Option<Vec<u8>>,
     flights: Flights,
+    /// Keys that are not looked up.
+    fruitless: Fruitless,
     /// The streams that wait, by their number.
     waiting: BTreeMap<u32, Parking>,
     waited: u32,
@@ -124,6 +126,7 @@ impl Filter for ResponseCache {
             remote: config.remote.clone().map(|remote| Remote::new(remote, cx).map(Box::new)).transpose()?,
             token,
             flights: Flights::default(),
+            fruitless: Fruitless::default(),
             waiting: BTreeMap::new(),
             waited: 0,
             last_pulse: MonoTime::ZERO,

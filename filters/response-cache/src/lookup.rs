@@ -10,9 +10,9 @@ use ballast_core::config::OnError;
 use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::reply::{Rendered, render};
 use ballast_core::response_cache::rules::{
-    Bypass, Candidate, Fetch, Fields, Forward, Lookup, Now, Request, Serve, Served, lookup, spared,
+    Bypass, Candidate, Fetch, Fields, Forward, Lookup, Now, Serve, Served, lookup, spared,
 };
-use ballast_core::response_cache::store::{Join, Joined, Parked, Waiter};
+use ballast_core::response_cache::store::{Alone, Join, Joined, Parked, Waiter};
 use ballast_core::time::MonoTime;
 use ballast_host::{Cx, Half, Host, Map, Next, Reply};
 
@@ -51,18 +51,19 @@ pub(crate) enum After {
 
 impl ResponseCache {
     /// Decides about a request. Its stream is the one that the proxy acts on.
-    pub(crate) fn decide<H: Host>(&mut self, asked: Box<Asked>, after: After, cx: &mut Cx<'_, H>) -> Verdict {
+    pub(crate) fn decide<H: Host>(&mut self, mut asked: Box<Asked>, after: After, cx: &mut Cx<'_, H>) -> Verdict {
         let now = now(cx.host);
         let lines = asked.lines();
         let fields = Fields::new(&lines);
         let Some(policy) = self.policies.get(asked.rule) else { return untouched() };
-        let request = Request::read(fields, asked.has_body, policy.honours_request_directives);
+        let request = asked.request(&lines, policy);
         if request.bypass.is_some() {
             // gRPC, upgrades and what else the cache cannot answer for is not touched at all.
             return untouched();
         }
-        let looked = if asked.is_bypass {
-            Some(Looked::default())
+        let is_fruitless = after == After::Arrival && self.is_fruitless(&asked, now.mono);
+        let looked = if asked.is_bypass || is_fruitless {
+            Some(Looked { is_fruitless, ..Looked::default() })
         } else {
             self.storage.find(&asked.wanted, fields, now.mono, cx)
         };
@@ -122,11 +123,21 @@ impl ResponseCache {
                     && !request.is_conditional
                     && after != After::TimeOut
                     && matches!(fetch.why, Forward::UriMiss | Forward::VaryMiss | Forward::Stale);
+                let seen = request.seen();
                 drop(lines);
+                asked.seen = Some(seen);
                 let wait = if may_wait { Some(after) } else { None };
                 self.forward(asked, fetch, looked, (wait, now.mono), cx)
             }
         }
+    }
+
+    /// Whether it is known that nothing is stored for a request, and that nobody waits for its answer.
+    fn is_fruitless(&self, asked: &Asked, now: MonoTime) -> bool {
+        // Those that share a store ask that one, too; and a key is not all that tells requests with overrides apart.
+        self.remote.is_none()
+            && asked.wanted.target.overrides.is_empty()
+            && self.fruitless.knows(asked.wanted.key, now)
     }
 
     /// Whether the process is so loaded that a stale answer is better than asking.
@@ -172,10 +183,10 @@ impl ResponseCache {
         (wait, now): (Option<After>, MonoTime),
         cx: &mut Cx<'_, H>,
     ) -> Verdict {
-        let Looked { kept, latest, found, .. } = looked;
+        let Looked { kept, latest, found, is_fruitless, .. } = looked;
         let may_store = fetch.may_store && !asked.is_no_store;
         let found = match found {
-            None if may_store => self.storage.read_index(&asked.wanted, now, cx),
+            None if may_store && !is_fruitless => self.storage.read_index(&asked.wanted, now, cx),
             found => found,
         };
         let ticket = found.as_ref().map(|found| found.ticket).unwrap_or_default();
@@ -197,6 +208,7 @@ impl ResponseCache {
                 return self.wait(asked, parked, None, cx);
             }
             let keys = (asked.wanted.key, wanted);
+            let is_bare = found.candidates.is_empty() && asked.wanted.target.overrides.is_empty();
             let mut join = Join::new(self.storage.shape, keys, found, (me, cx.view().clone()), now, max_wait);
             if let After::Flight { waiter: Some(waiter), seems_dead, .. } = after {
                 join = join.after(&waiter, seems_dead);
@@ -211,7 +223,10 @@ impl ResponseCache {
                     return self.wait(asked, parked, Some(waiter), cx);
                 }
                 Ok((Joined::Failed { status }, _)) => return self.failed(&asked, kept.as_ref(), status, cx),
-                Ok((Joined::Alone(_), ticket)) => lead.ticket = ticket,
+                Ok((Joined::Alone(why), ticket)) => {
+                    lead.ticket = ticket;
+                    lead.seems_fruitless = why == Alone::Uncacheable && is_bare;
+                }
                 Ok((Joined::LookAgain, _)) => {
                     asked.looks += 1;
                     return self.decide(asked, after, cx);
@@ -223,11 +238,10 @@ impl ResponseCache {
     }
 
     /// Sends a request on to the upstream.
-    pub(crate) fn send<H: Host>(&mut self, mut fetching: Box<Fetching>, cx: &mut Cx<'_, H>) -> Verdict {
-        let Fetching { asked, fetch, sent, .. } = &mut *fetching;
+    pub(crate) fn send<H: Host>(&mut self, fetching: Box<Fetching>, cx: &mut Cx<'_, H>) -> Verdict {
+        let Fetching { asked, fetch, .. } = &*fetching;
         let reason = if asked.is_bypass { OPERATOR } else { fetch.why.as_str() };
         self.count(asked, |metrics| metrics.miss(cx.host, reason));
-        *sent = cx.host.now();
         let changes = asked.is_enforced.then(|| fetch.clone());
         Verdict::Forward(Stream::Fetching(fetching), changes)
     }

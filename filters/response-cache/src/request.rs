@@ -62,6 +62,7 @@ impl ResponseCache {
             is_adopted: false,
             wanted: Wanted::new(target, &secret),
             request: CapturedRequest::new(headers, end),
+            seen: None,
         });
         if is_asking {
             self.note(&asked);

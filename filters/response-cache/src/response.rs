@@ -142,6 +142,9 @@ impl ResponseCache {
                 self.count(&fetching.asked, |metrics| metrics.refused(cx.host, refused.as_str()));
             }
             let outcome = outcome_of(status, refused);
+            if fetching.lead.seems_fruitless && matches!(outcome, Outcome::Uncacheable { .. }) {
+                self.fruitless.learn(fetching.asked.wanted.key, cx.host.now());
+            }
             self.end_flight(&mut fetching.lead, outcome, cx);
             return Flow::Continue;
         };
@@ -183,7 +186,7 @@ impl ResponseCache {
         let asked = &fetching.asked;
         let Some(policy) = self.policies.get(asked.rule) else { return Judged::Pass(None, None) };
         let lines = asked.lines();
-        let request = Request::read(Fields::new(&lines), asked.has_body, policy.honours_request_directives);
+        let request = asked.request(&lines, policy);
         let now = now(cx.host);
         let exchange = Exchange { request: &request, status, response, sent: fetching.sent, now };
         let head = fetching.kept.as_ref().and_then(|kept| Head::decode(&kept.object.head));
@@ -277,7 +280,7 @@ impl ResponseCache {
     ) -> Option<(Rendered, Serve)> {
         let policy = self.policies.get(asked.rule)?;
         let lines = asked.lines();
-        let request = Request::read(Fields::new(&lines), asked.has_body, policy.honours_request_directives);
+        let request = asked.request(&lines, policy);
         let (kept, now) = (kept?, now(cx.host));
         let head = Head::decode(&kept.object.head)?;
         if !on_failure(&request, &head.stored, failure, now) {

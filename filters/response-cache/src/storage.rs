@@ -51,6 +51,8 @@ pub(crate) struct Looked {
     pub(crate) latest: Vec<u8>,
     /// The index as it was read, if it was.
     pub(crate) found: Option<Found>,
+    /// It is known to be of no use to look.
+    pub(crate) is_fruitless: bool,
 }
 
 /// What a request is for, hashed.
@@ -123,7 +125,8 @@ impl Storage {
         });
         let latest = choice.latest;
         self.local.tidy(wanted.key);
-        Some(Looked { kept, has_others: !found.candidates.is_empty(), latest, found: Some(found) })
+        let has_others = !found.candidates.is_empty();
+        Some(Looked { kept, has_others, latest, found: Some(found), is_fruitless: false })
     }
 
     /// The index as it is now, for what is fetched.

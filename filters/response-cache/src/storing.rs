@@ -9,7 +9,7 @@ use ballast_core::response_cache::codec::Codec;
 use ballast_core::response_cache::fleet::Item;
 use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::key::variant_of;
-use ballast_core::response_cache::rules::{Fields, Plan, Request, Tags, Validator, invalidates};
+use ballast_core::response_cache::rules::{Fields, Plan, Tags, Validator, invalidates};
 use ballast_core::response_cache::store::{New, NotStored, Object, Outcome, Target};
 use ballast_core::slots::Secret;
 use ballast_core::time::MonoTime;
@@ -108,6 +108,7 @@ impl ResponseCache {
         match self.storage.put(entry, lead.leadership, now, cx) {
             Ok(stored) => {
                 self.count(asked, |metrics| metrics.stored.add(cx.host, 1));
+                self.fruitless.forget(asked.wanted.key);
                 self.fill(asked, (&new.head, &variant, new.may_transform), body, lead, cx);
                 if let (Some(leadership), Some(finished)) = (lead.leadership.take(), stored.finished) {
                     self.land(leadership, finished, cx);
@@ -165,7 +166,7 @@ impl ResponseCache {
         let Some(secret) = cx.secret() else { return };
         let lines = asked.lines();
         let fields = Fields::new(&lines);
-        let request = Request::read(fields, asked.has_body, policy.honours_request_directives);
+        let request = asked.request(&lines, policy);
         let found = invalidates(&request, status, response, policy);
         let mut gone = Vec::new();
         for path in &found.paths {

@@ -3,7 +3,7 @@
 use crate::remote::{Duty, Searching};
 use crate::storage::{Kept, Wanted};
 use ballast_core::response_cache::head::Head;
-use ballast_core::response_cache::rules::{Fetch, Line, Parts};
+use ballast_core::response_cache::rules::{Fetch, Fields, Line, Parts, Policy, Request, Seen};
 use ballast_core::response_cache::store::{Leadership, Ticket, Waiter};
 use ballast_core::slots::Fingerprint;
 use ballast_core::time::MonoTime;
@@ -61,6 +61,8 @@ pub struct Asked {
     /// Whether its answer came from there.
     pub(crate) is_adopted: bool,
     pub(crate) request: CapturedRequest,
+    /// What its headers say, once they were read.
+    pub(crate) seen: Option<Seen>,
     pub(crate) wanted: Wanted,
 }
 
@@ -68,6 +70,15 @@ impl Asked {
     /// The field lines of the client's request.
     pub(crate) fn lines(&self) -> Vec<Line<'_>> {
         self.request.headers().iter().collect()
+    }
+
+    /// The client's request, of these lines.
+    pub(crate) fn request<'a>(&self, lines: &'a [Line<'a>], policy: &Policy) -> Request<'a> {
+        let fields = Fields::new(lines);
+        match &self.seen {
+            Some(seen) => Request::seen_before(fields, seen),
+            None => Request::read(fields, self.has_body, policy.honours_request_directives),
+        }
     }
 }
 
@@ -104,6 +115,8 @@ pub(crate) struct Lead {
     pub(crate) ticket: Ticket,
     /// What it owes the store that several proxies share.
     pub(crate) duty: Duty,
+    /// Nothing was gained by looking its key up, if its answer cannot be stored either.
+    pub(crate) seems_fruitless: bool,
 }
 
 /// An answer that streams on and is collected.

@@ -107,7 +107,10 @@ impl ResponseCache {
         heard: Heard<'_>,
         cx: &mut Cx<'_, H>,
     ) -> Verdict {
-        let Some(remote) = &mut self.remote else { return self.send(searching.fetching, cx) };
+        let Some(remote) = &mut self.remote else {
+            searching.fetching.sent = cx.host.now();
+            return self.send(searching.fetching, cx);
+        };
         // Without it nothing that lies in the store is believed.
         let board = remote.board(cx);
         let heard = if board.is_none() { Heard::Failed } else { heard };
@@ -172,6 +175,7 @@ impl ResponseCache {
                 }
                 let lock = lock.filter(|_| has_lock);
                 fetching.lead.duty = Duty { knowledge: board.knowledge(), lock };
+                fetching.sent = cx.host.now();
                 self.send(fetching, cx)
             }
         }

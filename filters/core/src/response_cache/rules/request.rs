@@ -23,7 +23,31 @@ pub struct Request<'a> {
     pub bypass: Option<Bypass>,
 }
 
+/// What was read of a request, without its fields: for reading it again.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    directives: Directives,
+    has_authorization: bool,
+    is_conditional: bool,
+    has_target_override: bool,
+    bypass: Option<Bypass>,
+}
+
 impl<'a> Request<'a> {
+    /// What was read of it.
+    pub fn seen(&self) -> Seen {
+        let Self { has_authorization, is_conditional, has_target_override, bypass, .. } = *self;
+        let directives = self.directives.clone();
+        Seen { directives, has_authorization, is_conditional, has_target_override, bypass }
+    }
+
+    /// The same request, whose fields these are again.
+    pub fn seen_before(fields: Fields<'a>, seen: &Seen) -> Self {
+        let Seen { has_authorization, is_conditional, has_target_override, bypass, .. } = *seen;
+        let (method, directives) = (fields.get(":method").unwrap_or_default(), seen.directives.clone());
+        Self { fields, method, directives, has_authorization, is_conditional, has_target_override, bypass }
+    }
+
     /// Reads a request in one pass over its fields. `has_body`: whether content follows its head.
     pub fn read(fields: Fields<'a>, has_body: bool, honours_directives: bool) -> Self {
         let mut request = Self {
