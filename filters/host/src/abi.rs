@@ -303,6 +303,11 @@ impl<'a> Pairs<'a> {
         Self { sizes, texts }
     }
 
+    /// How many pairs there are if the map holds what it says.
+    pub(crate) fn count_at_most(&self) -> usize {
+        self.sizes.len() / MAP_SIZES_BYTES
+    }
+
     /// The size that comes next.
     #[inline]
     fn size(&mut self) -> Option<usize> {

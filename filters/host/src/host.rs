@@ -283,6 +283,14 @@ impl Headers {
         crate::abi::Pairs::of(&self.encoded)
     }
 
+    /// The same as a list, which is made for as many as there are.
+    pub fn lines(&self) -> Vec<(&[u8], &[u8])> {
+        let pairs = crate::abi::Pairs::of(&self.encoded);
+        let mut lines = Vec::with_capacity(pairs.count_at_most());
+        pairs.for_each(|line| lines.push(line));
+        lines
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
@@ -290,6 +298,8 @@ impl Headers {
 
     /// The first value of a header. `name` is in lower case, as the proxy keeps names.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(candidate, _)| *candidate == name.as_bytes()).map(|(_, value)| value)
+        // Names that begin alike are many, those that end alike are few.
+        let (name, last) = (name.as_bytes(), name.as_bytes().last());
+        self.iter().find(|(known, _)| known.last() == last && *known == name).map(|(_, value)| value)
     }
 }

@@ -45,7 +45,7 @@ impl ResponseCache {
         cx: &mut Cx<'_, H>,
     ) -> Next {
         let CallAnswer::Http { headers, body } = answer else { return Next::Stay };
-        let lines: Vec<Line<'_>> = headers.iter().collect();
+        let lines = headers.lines();
         let response = Fields::new(&lines);
         let status = status_of(response);
         if status == 0 {

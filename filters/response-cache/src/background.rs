@@ -10,7 +10,7 @@ use crate::storage::{Kept, Wanted};
 use crate::stream::{Asked, Fetching, Lead};
 use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::key::Target;
-use ballast_core::response_cache::rules::{Fetch, Fields, Forward, Line};
+use ballast_core::response_cache::rules::{Fetch, Fields, Forward};
 use ballast_core::response_cache::store::{Join, Joined, Outcome};
 use ballast_host::{
     CallAnswer, CallToken, CapturedRequest, Cx, Headers, Host, HttpCall, LogLevel, route_cluster,
@@ -153,7 +153,7 @@ impl ResponseCache {
             self.warm.done();
         }
         let CallAnswer::Http { headers, body } = answer else { return };
-        let lines: Vec<Line<'_>> = headers.iter().collect();
+        let lines = headers.lines();
         let response = Fields::new(&lines);
         let status = status_of(response);
         let failure = (status == 0 || status >= 500).then(|| say::failure(status));
@@ -213,7 +213,7 @@ impl ResponseCache {
                 self.warm.done();
                 continue;
             };
-            let fields: Vec<Line<'_>> = headers.iter().collect();
+            let fields = headers.lines();
             let wanted = Wanted::new(Target::of(Fields::new(&fields), &rule.key, None), &secret);
             drop(fields);
             let asked = Asked {

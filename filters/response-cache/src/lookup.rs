@@ -51,7 +51,12 @@ pub(crate) enum After {
 
 impl ResponseCache {
     /// Decides about a request. Its stream is the one that the proxy acts on.
-    pub(crate) fn decide<H: Host>(&mut self, mut asked: Box<Asked>, after: After, cx: &mut Cx<'_, H>) -> Verdict {
+    pub(crate) fn decide<H: Host>(
+        &mut self,
+        mut asked: Box<Asked>,
+        after: After,
+        cx: &mut Cx<'_, H>,
+    ) -> Verdict {
         let now = now(cx.host);
         let lines = asked.lines();
         let fields = Fields::new(&lines);

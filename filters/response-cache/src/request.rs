@@ -8,7 +8,7 @@ use crate::storage::Wanted;
 use crate::stream::{Asked, Stream};
 use ballast_core::config::Mode;
 use ballast_core::response_cache::key::{Target, body_hash};
-use ballast_core::response_cache::rules::{Fields, Line, Request};
+use ballast_core::response_cache::rules::{Fields, Request};
 use ballast_host::{CapturedRequest, Cx, Flow, Half, Host, HostRandom, LogLevel, Map, Next, RequestView};
 use core::time::Duration;
 use std::rc::Rc;
@@ -34,7 +34,7 @@ impl ResponseCache {
             || self.config.stop_when.stores_nothing(cx.facts());
         let is_enforced = self.config.mode == Mode::Enforce && rule.is_enforced(&mut HostRandom(host));
         let headers = view.into_headers();
-        let lines: Vec<Line<'_>> = headers.iter().collect();
+        let lines = headers.lines();
         let fields = Fields::new(&lines);
         let method = fields.get(":method").unwrap_or_default();
         let is_question = method == b"POST" && rule.methods.post;
@@ -171,7 +171,7 @@ impl ResponseCache {
     /// An unsafe request is answered.
     pub(crate) fn on_unsafe<H: Host>(&mut self, asked: &Asked, cx: &mut Cx<'_, H>) -> Flow {
         let headers = cx.host.headers(Map::ResponseHeaders);
-        let lines: Vec<Line<'_>> = headers.iter().collect();
+        let lines = headers.lines();
         let response = Fields::new(&lines);
         self.invalidate(asked, status_of(response), response, cx);
         Flow::Continue

@@ -10,7 +10,7 @@ use crate::stream::{Asked, Collecting, Fetching, Filling, NewAnswer, Stream};
 use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::reply::{Rendered, render};
 use ballast_core::response_cache::rules::{
-    Candidate, Exchange, Failure, Fields, Forward, Headed, Line, Refused, Request, Serve, Served, Validated,
+    Candidate, Exchange, Failure, Fields, Forward, Headed, Refused, Request, Serve, Served, Validated,
     may_combine, on_failure, on_head, on_not_modified, on_response, serve,
 };
 use ballast_core::response_cache::store::Outcome;
@@ -45,7 +45,7 @@ impl ResponseCache {
         end: bool,
     ) -> Flow {
         let headers = cx.host.headers(Map::ResponseHeaders);
-        let lines: Vec<Line<'_>> = headers.iter().collect();
+        let lines = headers.lines();
         let response = Fields::new(&lines);
         let status = status_of(response);
         let failure = (status >= 500).then(|| failure_of(status, cx));

@@ -176,7 +176,8 @@ impl Storage {
         let signed = i64::try_from(charge).unwrap_or(i64::MAX);
         self.metrics.bytes.add(cx.host, signed);
         let (set, hits) = (put.set(), self.hits.take(put.set()));
-        put = put.freeing(self.excess(cx)).with_hits(hits);
+        let excess = self.excess(cx);
+        put = put.freeing(excess).with_hits(hits);
         if let Some(leadership) = leadership {
             put = put.finishing(leadership);
         }
@@ -189,7 +190,10 @@ impl Storage {
                 if stored.invalidates {
                     self.metrics.changed(cx.host, shard_of(key));
                 }
-                self.reclaim(set, now, cx);
+                // What others have added since, they free.
+                if excess > stored.freed {
+                    self.reclaim(set, now, cx);
+                }
             }
             Err(_) => self.metrics.bytes.add(cx.host, -signed),
         }

@@ -69,7 +69,7 @@ pub struct Asked {
 impl Asked {
     /// The field lines of the client's request.
     pub(crate) fn lines(&self) -> Vec<Line<'_>> {
-        self.request.headers().iter().collect()
+        self.request.headers().lines()
     }
 
     /// The client's request, of these lines.

@@ -63,13 +63,11 @@ const PATHS: [Path; 4] = [
         before: [2, 0],
         is_hit: false,
         host_calls: &[
-            ("clock_time_get", 5),
+            ("clock_time_get", 4),
             ("proxy_get_header_map_pairs", 2),
-            ("proxy_get_metric", 1),
-            ("proxy_get_shared_data", 1),
             ("proxy_increment_metric", 2),
         ],
-        instructions: 28_454,
+        instructions: 23_509,
     },
     Path {
         name: "a miss that is stored",
@@ -78,15 +76,15 @@ const PATHS: [Path; 4] = [
         before: [0, 0],
         is_hit: false,
         host_calls: &[
-            ("clock_time_get", 6),
+            ("clock_time_get", 5),
             ("proxy_get_buffer_bytes", 1),
             ("proxy_get_header_map_pairs", 2),
-            ("proxy_get_metric", 3),
+            ("proxy_get_metric", 2),
             ("proxy_get_shared_data", 3),
             ("proxy_increment_metric", 3),
             ("proxy_set_shared_data", 3),
         ],
-        instructions: 61_737,
+        instructions: 58_231,
     },
 ];
 

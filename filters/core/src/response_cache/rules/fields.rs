@@ -28,7 +28,10 @@ impl<'a> Fields<'a> {
 
     /// The values of every line of that name.
     pub fn all(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.iter().filter(move |(known, _)| *known == name.as_bytes()).map(|(_, value)| *value)
+        // Names that begin alike are many, those that end alike are few.
+        let (name, last) = (name.as_bytes(), name.as_bytes().last());
+        let is_it = move |(known, _): &&Line<'a>| known.last() == last && *known == name;
+        self.0.iter().filter(is_it).map(|(_, value)| *value)
     }
 
     /// The first line of that name.

@@ -43,6 +43,10 @@ impl Bypass {
 
 /// Whether a request with a field of this name needs a closer look before it is answered from a cache.
 pub(super) fn is_looked_at(name: &[u8]) -> bool {
+    // Most names end here.
+    if !matches!(name, [b'c' | b'i' | b'u', ..] | [b'x', b'-', b'h' | b'm' | b'o', ..]) {
+        return false;
+    }
     matches!(name, b"upgrade" | b"content-type" | b"if-match" | b"if-unmodified-since")
         || is_method_override(name)
 }
@@ -55,6 +59,10 @@ fn is_method_override(name: &[u8]) -> bool {
 /// Whether a field of this name can ask for another target than the request's: fields by which origins are known to build
 /// URLs, or to choose what they serve.
 pub fn is_target_override(name: &[u8]) -> bool {
+    // Most names end here.
+    if !matches!(name, [b'f', ..] | [b'x', b'-', b'f' | b'h' | b'o' | b'r' | b's' | b'u', ..]) {
+        return false;
+    }
     matches!(
         name,
         b"forwarded"

@@ -245,7 +245,12 @@ pub struct Finished {
 impl Finished {
     /// The VM slots of the workers to wake.
     pub fn slots(self) -> impl Iterator<Item = u8> {
-        (0..64_u8).filter(move |slot| self.waiters & (1 << slot) != 0)
+        let mut left = self.waiters;
+        core::iter::from_fn(move || {
+            let slot = u8::try_from(left.trailing_zeros()).ok().filter(|_| left != 0)?;
+            left &= left - 1;
+            Some(slot)
+        })
     }
 }
 
