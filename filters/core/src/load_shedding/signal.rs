@@ -23,6 +23,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use prost::Message;
 use std::collections::BTreeMap;
 
+/// The most that an answer counts as over its threshold. The sums of many must stay numbers: what has infinities in it is no
+/// [`Board`](super::board::Board), and the limit would begin anew.
+const MOST_OVER: f64 = 1_000_000.0;
 /// How names of binary headers end.
 const BINARY: &str = "-bin";
 /// gRPC leaves the padding out, others do not.
@@ -84,7 +87,7 @@ impl Signal {
             (Some(metric), None) => binary_metric(text(get(self.binary.as_ref()?)?)?, metric),
         };
         let number: f64 = number.filter(|number: &f64| number.is_finite() && *number >= 0.0)?;
-        Some(number / self.threshold - 1.0)
+        Some((number / self.threshold - 1.0).min(MOST_OVER))
     }
 }
 
@@ -204,6 +207,8 @@ mod tests {
             (Some("cpu_utilization"), "JSON {", None),
             (Some("cpu_utilization"), "TEXT cpu_utilization=nan", None),
             (None, " 1.6 ", Some(1.0)),
+            (None, "1e308", Some(1_000_000.0)),
+            (Some("cpu_utilization"), "JSON {\"cpu_utilization\": 1e308}", Some(1_000_000.0)),
             (None, "-1", None),
             (None, "much", None),
             (None, "", None),

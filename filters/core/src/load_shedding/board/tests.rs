@@ -103,6 +103,17 @@ fn an_upstreams_signal_closes_the_gate_and_counts_as_overload() {
 }
 
 #[test]
+fn whatever_upstreams_say_the_board_can_be_read_back() {
+    let settings = settings();
+    let signal = super::super::signal::Signal::new("x-load".to_owned(), None, 0.01);
+    let over = signal.over(|_| Some(b"1e308")).unwrap();
+    let report = Report { signals: (over * 1e9, 1_000_000_000), ..Report::new(&settings) };
+    let mut board = Board::new(&settings, at(0));
+    (0..50).for_each(|_| board.add(&settings, &report, at(1), 0));
+    assert_eq!(Board::decode(&board.encode()), Some(board));
+}
+
+#[test]
 fn what_is_refused_counts_as_load() {
     let settings = settings();
     let mut board = Board::new(&settings, at(0));
