@@ -1,0 +1,3 @@
+//! The target `config_load_shedding` for libFuzzer.
+#![no_main]
+ballast_fuzz::program!("config_load_shedding");

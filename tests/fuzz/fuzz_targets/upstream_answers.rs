@@ -1,0 +1,3 @@
+//! The target `upstream_answers` for libFuzzer.
+#![no_main]
+ballast_fuzz::program!("upstream_answers");
