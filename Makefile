@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 WASM_CRATES := $(patsubst filters/%/Cargo.toml,-p ballast-%,$(wildcard filters/*/Cargo.toml)) \
 	$(patsubst tests/plugins/%/Cargo.toml,-p ballast-%,$(wildcard tests/plugins/*/Cargo.toml))
 
-.PHONY: help setup wasm images push run test test-native test-wasm32 test-contract e2e check fuzz fuzz-seeds bench bench-overload scenario bench-cache simulate-fleet profile schema clean
+.PHONY: help setup wasm images push run test test-native test-wasm32 test-contract e2e check fuzz fuzz-seeds reproducible bench bench-overload scenario bench-cache simulate-fleet profile schema clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -69,6 +69,9 @@ fuzz: ## run every parser and decoder under libFuzzer; TIME=30 seconds for each,
 
 fuzz-seeds: ## write the part of the fuzzers' corpora that filters write
 	cargo run -q -p ballast-fuzz --bin fuzz -- seeds
+
+reproducible: setup ## build the filters twice, from two clones at two places, and compare; FILTER=rate-limit for one
+	cargo run -q -p ballast-modules -- reproduce $(FILTER)
 
 bench: wasm ## measure what each filter costs in a real Envoy; FILTER=rate-limit for one
 	cargo run --release -p ballast-bench --bin bench -- $(FILTER)

@@ -6,11 +6,12 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::cargo::{Cargo, output};
 use crate::locate::{file_name, filters_directory, named_directory, plugins_directory, workspace_root};
 use crate::section::drop_names;
 use crate::trim::{TrimError, trim, trim_to_requests};
@@ -81,41 +82,33 @@ impl fmt::Display for Built {
 /// # Errors
 /// See [`BuildError`].
 pub fn build(names: &[String]) -> Result<Vec<Built>, BuildError> {
-    require_target()?;
-    let mut workspace = Workspace::read()?;
-    if let Some(unknown) =
-        names.iter().find(|name| workspace.plugins.iter().all(|plugin| plugin.name != **name))
-    {
-        return Err(BuildError::UnknownPlugin(unknown.clone()));
-    }
-    workspace.plugins.retain(|plugin| names.is_empty() || names.contains(&plugin.name));
-    workspace.compile()?;
-
+    let workspace = Workspace::read(Cargo::here(), names)?;
     let mut built = Vec::new();
     let mut sums = BTreeMap::new();
-    for plugin in &workspace.plugins {
-        let compiled = read(&workspace.compiled.join(plugin.file_name()))?;
-        let failed = |source| BuildError::Trim { module: plugin.file_name(), source };
-        let whole = trim(&compiled).map_err(failed)?;
-        let requests = trim_to_requests(&compiled).map_err(failed)?;
-        for (suffix, named) in [("", Some(whole)), (REQUESTS, requests)] {
-            let Some(named) = named else { continue };
-            let name = format!("{}{suffix}", plugin.name);
-            write_if_changed(&named_directory().join(format!("{name}.named.wasm")), &named)?;
-            let shipped = drop_names(&named);
-            let path = plugin.directory().join(file_name(&name));
-            let changed = write_if_changed(&path, &shipped)?;
-            if plugin.is_filter {
-                sums.insert(file_name(&name), Sha256::digest(&shipped));
-            }
-            let path = path.strip_prefix(workspace_root()).map_or_else(|_| path.clone(), Path::to_path_buf);
-            built.push(Built { path, bytes: shipped.len(), changed });
+    for module in workspace.modules()? {
+        let Module { name, is_filter, named } = module;
+        write_if_changed(&named_directory().join(format!("{name}.named.wasm")), &named)?;
+        let shipped = drop_names(&named);
+        let directory = if is_filter { filters_directory() } else { plugins_directory() };
+        let path = directory.join(file_name(&name));
+        let changed = write_if_changed(&path, &shipped)?;
+        if is_filter {
+            sums.insert(file_name(&name), Sha256::digest(&shipped));
         }
+        let path = path.strip_prefix(workspace_root()).map_or_else(|_| path.clone(), Path::to_path_buf);
+        built.push(Built { path, bytes: shipped.len(), changed });
     }
     if names.is_empty() {
         write_if_changed(&filters_directory().join("SHA256SUMS"), sums_text(&sums).as_bytes())?;
     }
     Ok(built)
+}
+
+/// A module as it was built, with the names of its functions.
+pub(crate) struct Module {
+    pub(crate) name: String,
+    pub(crate) is_filter: bool,
+    pub(crate) named: Vec<u8>,
 }
 
 /// A workspace member that becomes a module.
@@ -131,36 +124,57 @@ impl Plugin {
     fn file_name(&self) -> String {
         format!("{}.wasm", self.package.replace('-', "_"))
     }
-
-    fn directory(&self) -> PathBuf {
-        if self.is_filter { filters_directory() } else { plugins_directory() }
-    }
 }
 
-struct Workspace {
+/// The plugins of a workspace, and how they are compiled.
+pub(crate) struct Workspace {
     plugins: Vec<Plugin>,
+    cargo: Cargo,
     /// Where cargo leaves the compiled modules.
     compiled: PathBuf,
 }
 
 impl Workspace {
-    fn read() -> Result<Self, BuildError> {
-        let output = output(cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
+    /// The plugins with these names, all of none.
+    pub(crate) fn read(cargo: Cargo, names: &[String]) -> Result<Self, BuildError> {
+        let output = cargo.output(&["metadata", "--no-deps", "--format-version=1"], None)?;
         let metadata: Metadata = serde_json::from_slice(&output)?;
-        let mut plugins: Vec<Plugin> = metadata.packages.into_iter().filter_map(plugin).collect();
+        let root = cargo.root.clone();
+        let mut plugins: Vec<Plugin> =
+            metadata.packages.into_iter().filter_map(|package| plugin(package, &root)).collect();
         plugins.sort_by(|a, b| (!a.is_filter, &a.name).cmp(&(!b.is_filter, &b.name)));
-        Ok(Self { plugins, compiled: metadata.target_directory.join(TARGET).join(profile()) })
+        if let Some(unknown) = names.iter().find(|name| plugins.iter().all(|plugin| plugin.name != **name)) {
+            return Err(BuildError::UnknownPlugin(unknown.clone()));
+        }
+        plugins.retain(|plugin| names.is_empty() || names.contains(&plugin.name));
+        Ok(Self { plugins, cargo, compiled: metadata.target_directory.join(TARGET).join(profile()) })
     }
 
-    fn compile(&self) -> Result<(), BuildError> {
-        let mut command = cargo();
-        command.args(["build", "--profile", &profile(), "--target", TARGET]);
+    /// Leaves the test plugins out.
+    pub(crate) fn only_filters(&mut self) {
+        self.plugins.retain(|plugin| plugin.is_filter);
+    }
+
+    /// Compiles and trims.
+    pub(crate) fn modules(&self) -> Result<Vec<Module>, BuildError> {
+        require_target(&self.cargo.root)?;
+        let profile = profile();
+        let mut words = vec!["build", "--profile", &profile, "--target", TARGET];
+        self.plugins.iter().for_each(|plugin| words.extend(["--package", &plugin.package]));
+        self.cargo.output(&words, Some(&self.cargo.path_flags(TARGET)?))?;
+        let mut modules = Vec::new();
         for plugin in &self.plugins {
-            command.args(["--package", &plugin.package]);
+            let compiled = read(&self.compiled.join(plugin.file_name()))?;
+            let failed = |source| BuildError::Trim { module: plugin.file_name(), source };
+            let whole = trim(&compiled).map_err(failed)?;
+            let requests = trim_to_requests(&compiled).map_err(failed)?;
+            for (suffix, named) in [("", Some(whole)), (REQUESTS, requests)] {
+                let Some(named) = named else { continue };
+                let name = format!("{}{suffix}", plugin.name);
+                modules.push(Module { name, is_filter: plugin.is_filter, named });
+            }
         }
-        // The flags of a surrounding `cargo run` or a test are not meant for the modules.
-        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-        output(&mut command).map(|_| ())
+        Ok(modules)
     }
 }
 
@@ -183,10 +197,10 @@ struct Target {
     crate_types: Vec<String>,
 }
 
-fn plugin(package: Package) -> Option<Plugin> {
+fn plugin(package: Package, root: &Path) -> Option<Plugin> {
     let is_cdylib =
         package.targets.iter().flat_map(|target| &target.crate_types).any(|kind| kind == "cdylib");
-    let directory = package.manifest_path.strip_prefix(workspace_root()).ok()?;
+    let directory = package.manifest_path.strip_prefix(root).ok()?;
     let is_filter = directory.starts_with("filters");
     if !is_cdylib || !(is_filter || directory.starts_with("tests/plugins")) {
         return None;
@@ -195,35 +209,16 @@ fn plugin(package: Package) -> Option<Plugin> {
     Some(Plugin { package: package.name, name, is_filter })
 }
 
-fn require_target() -> Result<(), BuildError> {
+fn require_target(root: &Path) -> Result<(), BuildError> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc"));
     let mut command = Command::new(rustc);
-    command.current_dir(workspace_root()).args(["--print", "target-libdir", "--target", TARGET]);
+    command.current_dir(root).args(["--print", "target-libdir", "--target", TARGET]);
     let directory = output(&mut command)?;
     let directory = String::from_utf8_lossy(&directory);
     let has_std = std::fs::read_dir(directory.trim()).is_ok_and(|files| {
         files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
     });
     if has_std { Ok(()) } else { Err(BuildError::MissingTarget) }
-}
-
-fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
-    command.current_dir(workspace_root());
-    command
-}
-
-/// Runs the command, lets it speak to the terminal, and gives what it printed on standard output.
-fn output(command: &mut Command) -> Result<Vec<u8>, BuildError> {
-    let failed = |command: &Command| {
-        let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
-        BuildError::Command(words.join(std::ffi::OsStr::new(" ")).to_string_lossy().into_owned())
-    };
-    let result = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    match result {
-        Ok(output) if output.status.success() => Ok(output.stdout),
-        Ok(_) | Err(_) => Err(failed(command)),
-    }
 }
 
 fn sums_text(sums: &BTreeMap<String, impl AsRef<[u8]>>) -> String {
@@ -262,10 +257,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::{Built, Workspace, sums_text};
+    use crate::cargo::Cargo;
 
     #[test]
     fn the_plugins_of_the_workspace_are_found_filters_first() {
-        let workspace = Workspace::read().unwrap();
+        let workspace = Workspace::read(Cargo::here(), &[]).unwrap();
         let find = |name: &str| workspace.plugins.iter().position(|plugin| plugin.name == name).unwrap();
         assert!(find("rate-limit") < find("noop"));
         assert_eq!(workspace.plugins[find("rate-limit")].file_name(), "ballast_rate_limit.wasm");

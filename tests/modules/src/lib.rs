@@ -9,11 +9,15 @@
 //! counts its own instructions, for exact costs that do not depend on the engine that runs it; [`with_trap`] one that
 //! dies on request.
 //!
+//! Two builds of one commit are the same to the byte, wherever they are made: [`reproduce`] shows it.
+//!
 //! Limits: functions that a module's table refers to stay, since any of them may be called indirectly.
 
 mod build;
+mod cargo;
 mod instrument;
 mod locate;
+mod reproduce;
 mod section;
 mod trap;
 mod trim;
@@ -21,6 +25,7 @@ mod trim;
 pub use build::{BuildError, Built, build};
 pub use instrument::{InstrumentError, Instrumented, instrument};
 pub use locate::{MissingModule, filter_module, named_module, plugin_module, workspace_root};
+pub use reproduce::{Compared, reproduce};
 pub use section::drop_names;
 pub use trap::{TRAP_BODY, with_trap};
 pub use trim::{TrimError, trim, trim_to_requests};
