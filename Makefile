@@ -2,13 +2,20 @@
 
 SETUP  := target/setup/build/debug/ballast-setup
 CONFIG ?= envoy/all-filters.yaml
+# What licences and duplicates are checked with.
+DENY_VERSION := 0.20.2
+DENY_ROOT := target/setup/deny-$(DENY_VERSION)
+DENY := $(DENY_ROOT)/bin/cargo-deny
 MAKEFLAGS += --no-print-directory
 
 # Whatever is compiled for Wasm: the directory names the package.
 WASM_CRATES := $(patsubst filters/%/Cargo.toml,-p ballast-%,$(wildcard filters/*/Cargo.toml)) \
 	$(patsubst tests/plugins/%/Cargo.toml,-p ballast-%,$(wildcard tests/plugins/*/Cargo.toml))
 
-.PHONY: help setup wasm images push run test test-native test-wasm32 test-contract e2e check fuzz fuzz-seeds reproducible bench bench-overload scenario bench-cache simulate-fleet profile schema clean
+# What ships: each becomes a module.
+FILTERS := $(filter-out filters/core filters/host,$(patsubst %/Cargo.toml,%,$(wildcard filters/*/Cargo.toml)))
+
+.PHONY: help setup wasm images push run test test-native test-wasm32 test-contract e2e check fuzz fuzz-seeds reproducible deny bench bench-overload scenario bench-cache simulate-fleet profile schema clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -72,6 +79,13 @@ fuzz-seeds: ## write the part of the fuzzers' corpora that filters write
 
 reproducible: setup ## build the filters twice, from two clones at two places, and compare; FILTER=rate-limit for one
 	cargo run -q -p ballast-modules -- reproduce $(FILTER)
+
+$(DENY):
+	cargo install cargo-deny --version $(DENY_VERSION) --locked --debug -q --root $(DENY_ROOT) --target-dir target/setup/build
+
+deny: $(DENY) ## licences and sources of all dependencies, and no crate twice in a module (cargo-deny; advisories need the network: see deny.toml)
+	$(DENY) --locked --workspace check licenses sources
+	for filter in $(FILTERS); do $(DENY) --locked --exclude-dev --target wasm32-wasip1 --manifest-path $$filter/Cargo.toml check --config $(CURDIR)/deny.toml bans || exit 1; done
 
 bench: wasm ## measure what each filter costs in a real Envoy; FILTER=rate-limit for one
 	cargo run --release -p ballast-bench --bin bench -- $(FILTER)
