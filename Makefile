@@ -60,8 +60,8 @@ test-wasm32: setup ## core's unit tests on 32 bits, as they ship
 test-contract: wasm ## the shipped modules under the in-process host
 	cargo test --no-fail-fast -p ballast-contract
 
-e2e: wasm ## the shipped modules in a real Envoy; FILTER=rate-limit for one, BALLAST_ENVOY=container|process
-	cargo test --no-fail-fast -p ballast-e2e $(if $(FILTER),--test $(subst -,_,$(FILTER)))
+e2e: wasm ## the shipped modules in a real Envoy; FILTER=rate-limit for one, BALLAST_ENVOY=container|process, ENVOY_VERSION=1.37.0 for the oldest
+	$(if $(ENVOY_VERSION),envoy=$$($(SETUP) envoy $(ENVOY_VERSION)) && BALLAST_ENVOY=process ENVOY_BIN=$$envoy )cargo test --no-fail-fast -p ballast-e2e $(if $(FILTER),--test $(subst -,_,$(FILTER)))
 
 check: wasm ## formatting, lints (native and Wasm), docs, every file in envoy/ (by Envoy and by ballast-check)
 	cargo fmt --check

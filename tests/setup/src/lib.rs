@@ -70,8 +70,20 @@ pub fn prepare() -> Result<(), Vec<Error>> {
     }
 }
 
+/// Brings an Envoy of one of the versions that the filters are tested with, unless it is there, and says where its binary is.
+///
+/// # Errors
+///
+/// It is none of these versions, or cannot be brought.
+pub fn envoy(version: &str) -> Result<std::path::PathBuf, Error> {
+    let paths = paths();
+    let failed = |error: io::Error| Error::new("making target/setup", error, "make target/ writable");
+    let _lock = lock(&paths).map_err(failed)?;
+    envoy::of_version(&paths, version)
+}
+
 fn say(step: &str, what: &str) {
-    println!("setup: {step}: {what}");
+    eprintln!("setup: {step}: {what}");
 }
 
 /// Held until the file is dropped.

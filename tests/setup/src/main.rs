@@ -1,4 +1,5 @@
 //! `ballast-setup` brings what the other targets need.
+//! `ballast-setup envoy <version>` brings an Envoy of one of the tested versions and prints where its binary is.
 //! `ballast-setup stages <make target>... -- <make target>...` runs make targets and adds their tests up.
 
 use std::env;
@@ -9,6 +10,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.split_first() {
         None => prepare(),
+        Some((&"envoy", &[version])) => envoy(version),
         Some((&"stages", targets)) => {
             let mut parts = targets.splitn(2, |&target| target == "--");
             let (checks, tests) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -16,8 +18,21 @@ fn main() -> ExitCode {
         }
         Some(_) => {
             eprintln!(
-                "usage: ballast-setup [stages <make target that checks>... -- <make target that tests>...]"
+                "usage: ballast-setup [envoy <version> | stages <make target that checks>... -- <make target that tests>...]"
             );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn envoy(version: &str) -> ExitCode {
+    match ballast_setup::envoy(version) {
+        Ok(program) => {
+            println!("{}", program.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("setup: {error}");
             ExitCode::FAILURE
         }
     }

