@@ -15,7 +15,7 @@ WASM_CRATES := $(patsubst filters/%/Cargo.toml,-p ballast-%,$(wildcard filters/*
 # What ships: each becomes a module.
 FILTERS := $(filter-out filters/core filters/host,$(patsubst %/Cargo.toml,%,$(wildcard filters/*/Cargo.toml)))
 
-.PHONY: help setup wasm images push run test test-native test-wasm32 test-contract e2e check fuzz fuzz-seeds reproducible deny bench bench-overload scenario bench-cache simulate-fleet profile schema clean
+.PHONY: help setup wasm images push run test test-native test-wasm32 test-contract e2e check fuzz fuzz-seeds reproducible deny bench bench-overload scenario load chaos bench-cache simulate-fleet profile schema clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -60,8 +60,8 @@ test-wasm32: setup ## core's unit tests on 32 bits, as they ship
 test-contract: wasm ## the shipped modules under the in-process host
 	cargo test --no-fail-fast -p ballast-contract
 
-e2e: wasm ## the shipped modules in a real Envoy; FILTER=rate-limit for one, BALLAST_ENVOY=container|process, ENVOY_VERSION=1.37.0 for the oldest
-	$(if $(ENVOY_VERSION),envoy=$$($(SETUP) envoy $(ENVOY_VERSION)) && BALLAST_ENVOY=process ENVOY_BIN=$$envoy )cargo test --no-fail-fast -p ballast-e2e $(if $(FILTER),--test $(subst -,_,$(FILTER)))
+e2e: wasm ## the shipped modules in a real Envoy, and a few seconds of each load and chaos scenario; FILTER=rate-limit for one, BALLAST_ENVOY=container|process, ENVOY_VERSION=1.37.0 for the oldest
+	$(if $(ENVOY_VERSION),envoy=$$($(SETUP) envoy $(ENVOY_VERSION)) && BALLAST_ENVOY=process ENVOY_BIN=$$envoy )cargo test --no-fail-fast -p ballast-e2e -p ballast-load $(if $(FILTER),--test $(subst -,_,$(FILTER)))
 
 check: wasm ## formatting, lints (native and Wasm), docs, every file in envoy/ (by Envoy and by ballast-check)
 	cargo fmt --check
@@ -95,6 +95,12 @@ bench-overload: wasm ## measure goodput under overload, four ways side by side
 
 scenario: wasm ## one incident, the filters each by itself and together: what each second saw
 	cargo run --release -p ballast-e2e --bin scenario
+
+load: wasm ## load scenarios with the chain and without, about 35 minutes; SCENARIO=spike for one, SOAK=5m for a shorter soak; report below target/load/
+	cargo run --release -p ballast-load --bin load -- $(SCENARIO) $(if $(SOAK),--soak $(SOAK))
+
+chaos: wasm ## trouble of every kind around Envoy, and what must hold afterwards; SCENARIO=dns-gone for one; report below target/chaos/
+	cargo run --release -p ballast-load --bin chaos -- $(SCENARIO)
 
 bench-cache: $(if $(ENVOY),wasm) ## hit ratio of each eviction policy beside a perfect LRU's, over the pure core; ENVOY=1 also in a real Envoy
 	cargo run --release -p ballast-bench --bin bench-cache -- $(if $(ENVOY),--envoy)

@@ -22,6 +22,7 @@ pub struct EnvoyBuilder {
     listeners: Listeners,
     pub(crate) concurrency: u32,
     pub(crate) extra_arguments: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
     pub(crate) mode: Option<Mode>,
 }
 
@@ -61,6 +62,7 @@ impl EnvoyBuilder {
             listeners: Listeners::Static,
             concurrency: 2,
             extra_arguments: Vec::new(),
+            environment: Vec::new(),
             mode: None,
         }
     }
@@ -131,6 +133,13 @@ impl EnvoyBuilder {
     #[must_use]
     pub fn extra_args<T: Into<String>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
         self.extra_arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// A variable in Envoy's environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 

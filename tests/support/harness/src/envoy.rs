@@ -61,7 +61,8 @@ impl Envoy {
             .chain(["--concurrency".to_owned(), builder.concurrency.to_string()])
             .collect();
         arguments.extend(builder.extra_arguments);
-        let spec = Spec { arguments, directory: directory.path().to_owned() };
+        let (directory_path, environment) = (directory.path().to_owned(), builder.environment);
+        let spec = Spec { arguments, directory: directory_path, environment };
         launch::clean_up_on_signals(mode).await;
         let mut launched = Launched::start(mode, spec).await?;
         let admin = launched.ready(&directory.join("admin")).await?;

@@ -43,7 +43,7 @@ pub use envoy::Envoy;
 pub use error::StartError;
 pub use launch::{Ended, Launched, Mode, Spec};
 pub use load::{Amount, Load, Outcome, Report};
-pub use program::{Program, Redis, free_port, workspace_program};
+pub use program::{Program, Redis, free_port, workspace_library, workspace_program};
 pub use rundir::RunDir;
 pub use stores::{Nginx, Webdis};
 pub use wait::eventually;

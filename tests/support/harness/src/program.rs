@@ -164,6 +164,18 @@ impl Redis {
 /// # Errors
 /// When it does not build.
 pub fn workspace_program(package: &str) -> Result<PathBuf, StartError> {
+    built(package, &["--bin", package], package)
+}
+
+/// A library of this workspace that other programs load, built if it is not.
+///
+/// # Errors
+/// When it does not build.
+pub fn workspace_library(package: &str) -> Result<PathBuf, StartError> {
+    built(package, &["--lib"], &format!("lib{}.so", package.replace('-', "_")))
+}
+
+fn built(package: &str, target: &[&str], file: &str) -> Result<PathBuf, StartError> {
     let failed = |reason: String| StartError::Missing(format!("{package}: {reason}"));
     // Beside the program that asks: `target/<profile>/deps/<test>`, or `target/<profile>/<program>`.
     let me = std::env::current_exe()?;
@@ -173,14 +185,14 @@ pub fn workspace_program(package: &str) -> Result<PathBuf, StartError> {
         .find(|directory| directory.file_name().is_some_and(|name| name != "deps"))
         .ok_or_else(|| failed("this program lies nowhere".to_owned()))?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(paths::root()).args(["build", "-q", "-p", package, "--bin", package]);
+    cargo.current_dir(paths::root()).args(["build", "-q", "-p", package]).args(target);
     if profile.file_name().is_some_and(|name| name == "release") {
         cargo.arg("--release");
     }
     let status = cargo.status()?;
-    let program = profile.join(package);
-    match status.success() && program.is_file() {
-        true => Ok(program),
+    let built = profile.join(file);
+    match status.success() && built.is_file() {
+        true => Ok(built),
         false => Err(failed(format!("it does not build ({status}), or not into {}", profile.display()))),
     }
 }

@@ -150,7 +150,7 @@ async fn start_envoy(config: &str, directory: &RunDir) -> Result<Launched, Strin
     let names = ["--service-node", "run", "--service-cluster", "run", "--file-flush-interval-msec", "100"];
     let arguments = arguments.into_iter().chain(names).map(str::to_owned).collect();
     let mode = Mode::choose().await.map_err(|error| error.to_string())?;
-    let spec = Spec { arguments, directory: directory.path().to_owned() };
+    let spec = Spec { arguments, directory: directory.path().to_owned(), environment: Vec::new() };
     Launched::start(mode, spec).await.map_err(|error| error.to_string())
 }
 

@@ -71,8 +71,11 @@ async fn validate(mode: Mode, file: &Path) -> Result<(), String> {
     let copy = copy.display().to_string();
     let arguments = ["--mode", "validate", "--disable-hot-restart", "--service-node", "validate"];
     let arguments = arguments.into_iter().chain(["--service-cluster", "validate", "-c", &copy]);
-    let spec =
-        Spec { arguments: arguments.map(str::to_owned).collect(), directory: directory.path().to_owned() };
+    let spec = Spec {
+        arguments: arguments.map(str::to_owned).collect(),
+        directory: directory.path().to_owned(),
+        environment: Vec::new(),
+    };
     let mut envoy = Launched::start(mode, spec).await.map_err(|error| error.to_string())?;
     let ended = loop {
         match envoy.ended().await {

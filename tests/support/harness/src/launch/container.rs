@@ -135,7 +135,7 @@ fn request(image: &str, spec: Spec) -> ContainerRequest<GenericImage> {
     let root = paths::root().display().to_string();
     let directory = spec.directory.display().to_string();
     let user = format!("{}:{}", rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    GenericImage::new(name, tag)
+    let request = GenericImage::new(name, tag)
         .with_cmd(spec.arguments)
         .with_network("host")
         .with_user(user)
@@ -144,7 +144,8 @@ fn request(image: &str, spec: Spec) -> ContainerRequest<GenericImage> {
         .with_working_dir(root.clone())
         .with_label(OWNER, std::process::id().to_string())
         .with_mount(Mount::bind_mount(root.clone(), root).with_access_mode(AccessMode::ReadOnly))
-        .with_mount(Mount::bind_mount(directory.clone(), directory))
+        .with_mount(Mount::bind_mount(directory.clone(), directory));
+    spec.environment.into_iter().fold(request, |request, (name, value)| request.with_env_var(name, value))
 }
 
 async fn copy(mut from: Pin<Box<dyn AsyncBufRead + Send>>, to: File) {

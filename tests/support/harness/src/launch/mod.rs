@@ -77,6 +77,8 @@ pub struct Spec {
     pub arguments: Vec<String>,
     /// Where its output goes, and the one directory in which a container may write. Must lie within the repository.
     pub directory: PathBuf,
+    /// Variables beside those that it has anyway.
+    pub environment: Vec<(String, String)>,
 }
 
 /// How an Envoy ended.

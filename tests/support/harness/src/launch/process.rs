@@ -22,7 +22,7 @@ impl Process {
         let binary =
             paths::envoy_binary().ok_or_else(|| StartError::Unavailable("no binary is set up".to_owned()))?;
         let mut command = Command::new(&binary);
-        command.args(&spec.arguments).current_dir(paths::root());
+        command.args(&spec.arguments).envs(spec.environment).current_dir(paths::root());
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         let child = supervisor::spawn(command).await;
         let child = child.map_err(|error| StartError::Launch(format!("{}: {error}", binary.display())))?;
