@@ -28,11 +28,7 @@ pub struct Look {
 /// Looks once.
 pub(crate) async fn look(envoy: &Envoy, since: Duration) -> Look {
     let stats = envoy.stats_matching("").await;
-    let kept = |name: &str| {
-        name.contains("rate_limit.keys;")
-            || name.contains("response_cache.entries;")
-            || name.contains("response_cache.bytes;")
-    };
+    let kept = |name: &str| name.contains("rate_limit.keys;") || name.contains("response_cache.bytes;");
     let vms = vm_memory(envoy).await;
     Look {
         second: since.as_secs_f64(),

@@ -2,7 +2,7 @@
 
 use super::form::Form;
 use super::pass::Pass;
-use super::table::{GROWTH, SHORTEST_SLOPE};
+use super::table::{GROWTH, SHORTEST_SLOPE, SOAK_USERS};
 use crate::Check;
 use crate::watch::{Look, growth};
 use std::collections::BTreeMap;
@@ -27,11 +27,8 @@ pub(crate) fn memory(form: Form, looks: &[Look]) -> Vec<Check> {
     let mut checks = vec![
         judge("growth of what Envoy's allocator has given out, in bytes", |look| look.allocated_bytes as f64),
         judge("growth of the VMs' memory, in bytes", |look| look.vm_bytes as f64),
-        judge("growth of what limits and the cache keep", |look| {
-            let keys = look.entries.iter().filter(|(name, _)| !name.contains(".bytes;"));
-            keys.map(|(_, count)| *count as f64).sum()
-        }),
     ];
+    checks.extend(kept(looks, second_half, long));
     // Envoy never frees a metric: one that comes late is one that a client made.
     let (first, last) = (second_half.first(), second_half.last());
     if let (Some(first), Some(last)) = (first, last) {
@@ -43,6 +40,28 @@ pub(crate) fn memory(form: Form, looks: &[Look]) -> Vec<Check> {
         });
     }
     checks
+}
+
+/// What the filters keep is bounded by who is there: each limit by the number of clients, the cache by the pages that there are.
+fn kept(looks: &[Look], second_half: &[Look], long: bool) -> [Check; 2] {
+    let most = |looks: &[Look], part: &str| {
+        let each = looks.iter().flat_map(|look| &look.entries);
+        each.filter(|(name, _)| name.contains(part)).map(|(_, count)| *count).max().unwrap_or(0)
+    };
+    let keys = most(looks, "rate_limit.keys;");
+    let clients =
+        Check::new("the most entries of a limit", format!("at most {SOAK_USERS}"), keys, keys <= SOAK_USERS);
+    let (name, wanted) =
+        ("the most bytes of the cache in the second half", "at most 5% more than in the first");
+    let first_half = &looks[..looks.len() - second_half.len()];
+    let (before, after) =
+        (most(first_half, "response_cache.bytes;"), most(second_half, "response_cache.bytes;"));
+    let found = format!("{after}, {before} in the first");
+    let pages = match long {
+        true => Check::new(name, wanted, found, after <= before + before / 20),
+        false => Check::unjudged(name, wanted, format!("{found}; too short to judge")),
+    };
+    [clients, pages]
 }
 
 /// What the proxy and its filters counted is what clients saw.
@@ -90,6 +109,14 @@ mod tests {
     use std::time::Duration;
 
     fn looks(allocated: impl Fn(u64) -> u64, metrics: impl Fn(usize) -> usize) -> Vec<Look> {
+        looks_with_keys(allocated, metrics, |_| 10)
+    }
+
+    fn looks_with_keys(
+        allocated: impl Fn(u64) -> u64,
+        metrics: impl Fn(usize) -> usize,
+        keys: impl Fn(usize) -> u64,
+    ) -> Vec<Look> {
         let look = |at: usize| Look {
             second: at as f64,
             allocated_bytes: allocated(at as u64),
@@ -97,7 +124,7 @@ mod tests {
             vm_bytes: 1 << 20,
             vms: 1,
             metrics: metrics(at),
-            entries: BTreeMap::from([("rate_limit.keys;".to_owned(), 10)]),
+            entries: BTreeMap::from([("rate_limit.keys;".to_owned(), keys(at))]),
         };
         (0..100).map(look).collect()
     }
@@ -114,11 +141,14 @@ mod tests {
         assert_eq!(failed(&growing), ["growth of what Envoy's allocator has given out, in bytes"]);
         let named = memory(whole, &looks(|_| 1 << 26, |at| 500 + at));
         assert_eq!(failed(&named), ["metrics that came in the second half"]);
+        let leaking = memory(whole, &looks_with_keys(|_| 1 << 26, |_| 500, |at| 10 + at as u64));
+        assert_eq!(failed(&leaking), ["the most entries of a limit"]);
     }
 
     #[test]
     fn what_is_too_short_is_shown_and_not_judged() {
         let short = memory(Form::Short, &looks(|at| (1 << 26) + at * 100_000, |at| 500 + at));
-        assert!(short.iter().all(|check| check.held.is_none()), "{short:?}");
+        assert!(short.iter().all(|check| !check.failed()), "{short:?}");
+        assert_eq!(short.iter().filter(|check| check.held.is_none()).count(), 4);
     }
 }

@@ -85,12 +85,12 @@ const fn step(users: u64, seconds: u64) -> Step {
 
 /// What most users of a shop do.
 const SHOPPING: &[(Operation, usize)] = &[(Read, 6), (Search, 3), (Order, 1)];
-/// Nothing fails, next to nothing is refused.
+/// Nothing fails, next to nothing is refused. The times leave room for a machine that does something else besides.
 const CALM: Thresholds = Thresholds {
     failed: 0.0,
     refused: 0.01,
     refused_in_the_end: 0.01,
-    p50_ms: 15.0,
+    p50_ms: 20.0,
     p95_ms: 50.0,
     p99_ms: 100.0,
     added_p50_ms: 5.0,
@@ -127,8 +127,8 @@ pub const SCENARIOS: [Scenario; 6] = [
             refused: 1.0,
             refused_in_the_end: 1.0,
             p50_ms: 100.0,
-            p95_ms: 200.0,
-            p99_ms: 300.0,
+            p95_ms: 250.0,
+            p99_ms: 400.0,
             added_p50_ms: 5.0,
         },
         judged_by: JudgedBy::Goodput,
@@ -143,8 +143,8 @@ pub const SCENARIOS: [Scenario; 6] = [
         thresholds: Thresholds {
             refused: 0.03,
             refused_in_the_end: 0.03,
-            p95_ms: 130.0,
-            p99_ms: 200.0,
+            p95_ms: 160.0,
+            p99_ms: 250.0,
             ..CALM
         },
         judged_by: JudgedBy::Thresholds,
@@ -176,8 +176,8 @@ pub const SCENARIOS: [Scenario; 6] = [
         thresholds: Thresholds {
             refused: 0.03,
             refused_in_the_end: 0.03,
-            p95_ms: 130.0,
-            p99_ms: 250.0,
+            p95_ms: 160.0,
+            p99_ms: 300.0,
             ..CALM
         },
         judged_by: JudgedBy::Soak,

@@ -201,7 +201,7 @@ fn memory(looks: &[crate::watch::Look]) -> Chart {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let mut chart = Chart::new("With filters: memory, MiB")
         .line("resident", looks.iter().map(|look| mib(look.resident_bytes)))
-        .line("allocated by Envoy", looks.iter().map(|look| mib(look.allocated_bytes)))
+        .line("allocated", looks.iter().map(|look| mib(look.allocated_bytes)))
         .line("VMs", looks.iter().map(|look| mib(look.vm_bytes)));
     chart.at = looks.iter().map(|look| look.second).collect();
     chart
