@@ -120,7 +120,7 @@ macro_rules! scenario {
     };
 }
 
-/// All of them. What must hold after each is in [`invariants`], and beside what is done where only one has it.
+/// All of them. What must hold after each is in `invariants.rs`, and beside what is done where only one has it.
 pub const SCENARIOS: [Scenario; 14] = [
     scenario!("upstream-kill", "The upstream is gone: connections are reset and refused.", upstreams::kill),
     scenario!("upstream-hang", "The upstream accepts requests and answers none.", upstreams::hang),
