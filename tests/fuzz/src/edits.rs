@@ -35,6 +35,11 @@ const CLIENT: Fingerprint = Fingerprint(7);
 /// More turns than any conversation takes over one value.
 const MOST_TURNS: usize = 10_000;
 
+thread_local! {
+    static MERGING: Merging = merging();
+    static ADMITTING: Admitting = admitting();
+}
+
 /// Makes every edit on the same bytes.
 pub(crate) fn edit(bytes: &[u8]) {
     let now = now().mono;
@@ -59,8 +64,8 @@ pub(crate) fn edit(bytes: &[u8]) {
     readable(bytes, &Cancel, |new| Drain::read(Some(new)).is_none());
     let limit = FailureLimit { most: 3, within: Duration::from_secs(60) };
     readable(bytes, &Failed { address: None, limit, now }, |new| !new.is_empty());
-    let _ = merging().edit(Some(bytes));
-    breaker(bytes);
+    let _ = MERGING.with(|merging| merging.edit(Some(bytes)));
+    let _ = ADMITTING.with(|admitting| admitting.edit(Some(bytes)));
     algorithms().into_iter().for_each(|algorithm| limited(bytes, algorithm));
 }
 
@@ -72,13 +77,12 @@ fn readable<E: Edit>(old: &[u8], edit: &E, is_read: impl Fn(&[u8]) -> bool) {
 }
 
 /// A breaker is asked, whatever its set holds.
-fn breaker(bytes: &[u8]) {
+fn admitting() -> Admitting {
     let config = br#"{"breakers": [{"name": "a"}]}"#;
     let config: ballast_core::circuit_breaker::config::Config = parse(config).expect("a valid configuration");
     let rule = config.breakers.first().expect("it has one");
     let subject = Subject::new(&rule.shared_name, Table::for_keys(1), CLIENT, &rule.policy);
-    let admitting = Admitting { subject, now: now().mono, me: Some(ME), view: Rc::new(View::default()) };
-    let _ = admitting.edit(Some(bytes));
+    Admitting { subject, now: now().mono, me: Some(ME), view: Rc::new(View::default()) }
 }
 
 fn algorithms() -> [Algorithm; 4] {

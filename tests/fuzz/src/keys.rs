@@ -9,31 +9,46 @@ use ballast_core::trust::TrustedHeader;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+/// What reads a request.
+struct Rules {
+    key: KeySpec,
+    matcher: Matcher,
+    plan: TrustedHeader,
+}
+
+thread_local! {
+    static RULES: Rules = Rules { key: every_part(), matcher: matcher(), plan: plan() };
+}
+
 /// A request: its field lines, and with an `@` in front what a proxy knows of it.
 pub(crate) fn read(bytes: &[u8]) {
-    let request = Lines(fields(bytes));
-    let mut material = Vec::new();
-    let _ = every_part().extract(&request, &mut material);
-    let mut again = Vec::new();
-    let _ = every_part().extract(&request, &mut again);
-    assert_eq!(material, again);
-    every_part().describe(&request, |_, _| {});
-    let _ = (every_part().text(&request), every_part().sole_value(&request), source_address(&request));
-    if matcher().matches(&request) {
-        assert!(request.header(":method").is_some_and(|method| matches!(&*method, b"GET" | b"POST")));
+    RULES.with(|rules| rules.read(&Lines(fields(bytes))));
+}
+
+impl Rules {
+    fn read(&self, request: &Lines<'_>) {
+        let (mut material, mut again) = (Vec::new(), Vec::new());
+        let _ = self.key.extract(request, &mut material);
+        let _ = self.key.extract(request, &mut again);
+        assert_eq!(material, again);
+        self.key.describe(request, |_, _| {});
+        let _ = (self.key.text(request), self.key.sole_value(request), source_address(request));
+        if self.matcher.matches(request) {
+            assert!(request.header(":method").is_some_and(|method| matches!(&*method, b"GET" | b"POST")));
+        }
+        // Whoever is neither in the network nor of the mesh is not believed.
+        let is_stranger = request.0.iter().all(|(name, _)| !matches!(*name, b"@source" | b"@peer"));
+        assert!(!is_stranger || self.plan.value(request).is_none());
+        for name in ["accept", "content-type"] {
+            let value = request.header(name);
+            let _ = (accepts_problem(value.as_deref()), is_grpc(value.as_deref()));
+        }
+        let lines = || request.0.iter().copied();
+        if let Ok(headers) = headers_of(lines(), None, true) {
+            assert!(headers.len() <= request.0.len());
+        }
+        assert_eq!(difference(lines(), lines()), None, "nothing differs from itself");
     }
-    // Whoever is neither in the network nor of the mesh is not believed.
-    let is_stranger = request.0.iter().all(|(name, _)| !matches!(*name, b"@source" | b"@peer"));
-    assert!(!is_stranger || plan().value(&request).is_none());
-    for name in ["accept", "content-type"] {
-        let value = request.header(name);
-        let _ = (accepts_problem(value.as_deref()), is_grpc(value.as_deref()));
-    }
-    let lines = || request.0.iter().copied();
-    if let Ok(headers) = headers_of(lines(), None, true) {
-        assert!(headers.len() <= request.0.len());
-    }
-    assert_eq!(difference(lines(), lines()), None, "nothing differs from itself");
 }
 
 fn of<T: DeserializeOwned>(config: Value) -> T {

@@ -77,8 +77,9 @@ const fn target(name: &'static str, bound: Bound, read: fn(&[u8])) -> Target {
     Target { name, bound, read }
 }
 
+// A static, so that the readers are compiled once and not into each program.
 /// All of them.
-pub const TARGETS: &[Target] = &[
+pub static TARGETS: &[Target] = &[
     target("config_admin", WIDE, config::read::<Admin>),
     target("config_circuit_breaker", WIDE, config::read::<CircuitBreaker>),
     target("config_load_shedding", WIDE, config::read::<LoadShedding>),

@@ -49,7 +49,7 @@ const NOW: MonoTime = MonoTime::from_millis(7_200_000);
 const ME: Member = Member { slot: 3, epoch: 1 };
 
 /// All of them but the response cache's and those of a fleet, which have targets of their own.
-pub const VALUES: &[Value] = &[
+pub static VALUES: &[Value] = &[
     value!("slot", Slot, Slot { epoch: 2, state: SlotState::Held, heartbeat: NOW }.encode()),
     value!("waiters", Waiters, vec![1, 0]),
     value!("lease", Lease, Lease { holder: ME, token: 5, until: NOW }.encode()),
@@ -74,7 +74,8 @@ pub const VALUES: &[Value] = &[
 /// as the same.
 pub(crate) fn read(bytes: &[u8]) {
     for value in VALUES {
-        if let Some(written) = (value.again)(bytes) {
+        // Empty bytes are how a value is taken away.
+        if let Some(written) = (value.again)(bytes).filter(|written| !written.is_empty()) {
             assert_eq!((value.again)(&written), Some(written.clone()), "{}", value.name);
         }
     }

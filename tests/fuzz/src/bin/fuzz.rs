@@ -73,7 +73,7 @@ fn fuzz(root: &Path, names: &[String]) -> Result<()> {
         .iter()
         .filter(|target| names.is_empty() || names.iter().any(|name| name == target.name))
         .collect();
-    let programs = build(root)?;
+    let programs = build(root, &chosen)?;
     let mut failed = Vec::new();
     for (number, target) in (1..).zip(&chosen) {
         println!("{number}/{} {} for {seconds} s", chosen.len(), target.name);
@@ -89,18 +89,18 @@ fn fuzz(root: &Path, names: &[String]) -> Result<()> {
     bail!("{} inputs failed: with one as its argument a program says how", failed.len());
 }
 
-/// Builds all programs and says where they are.
-fn build(root: &Path) -> Result<PathBuf> {
+/// Builds the programs of these targets and says where they are.
+fn build(root: &Path, targets: &[&Target]) -> Result<PathBuf> {
     let host = host()?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    command
         .current_dir(root)
         // A target by name, so that the flags are for it alone and not for what runs while it is built.
-        .args(["build", "-q", "--release", "-p", "ballast-fuzz", "--features", "libfuzzer", "--bins"])
+        .args(["build", "-q", "--release", "-p", "ballast-fuzz", "--features", "libfuzzer"])
         .args(["--target", &host, "--target-dir", "target/fuzz/build"])
-        .env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\u{1f}"))
-        .status()
-        .context("cargo")?;
+        .args(targets.iter().flat_map(|target| ["--bin", target.name]));
+    let status = command.env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\u{1f}")).status().context("cargo")?;
     if !status.success() {
         bail!("the programs cannot be built; libFuzzer needs a C++ compiler");
     }
