@@ -22,7 +22,7 @@ struct Sample {
     pair: Option<(u8, i64)>,
     ratio: f64,
     flag: bool,
-    nested: Option<Box<Sample>>,
+    nested: Option<Box<Self>>,
 }
 
 fn read(value: Value) -> Result<Sample, String> {
