@@ -49,7 +49,7 @@ pub fn parse_logged<T: DeserializeOwned>(bytes: &[u8]) -> (Logging, Result<T, Co
     }
 }
 
-/// Reads `T` from JSON, as configurations are read: no name is given twice, and an error says where it is.
+/// Reads `T` from JSON, as configurations are read: no name is given twice.
 ///
 /// # Errors
 ///
@@ -73,7 +73,7 @@ pub fn json_value(bytes: &[u8]) -> Result<Value, String> {
 ///
 /// It does not say what `T` asks for.
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
-    typed(value).map_err(Refused::into_text)
+    typed(value).map_err(|refused| refused.to_string())
 }
 
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, ConfigError> {

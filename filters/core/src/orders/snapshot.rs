@@ -124,7 +124,7 @@ mod tests {
             (r#"{"version": 2, "part": []}"#, "version: `2` is not 1"),
             (r#"{"part": []}"#, "missing field `version`"),
             (r#"{"version": 1}"#, "missing field `part`"),
-            (r#"{"version": 1, "part": {}}"#, "part: invalid type: map"),
+            (r#"{"version": 1, "part": {}}"#, "invalid type: map"),
             ("", "EOF"),
         ] {
             let refused = part::<Vec<u8>>(arguments.as_bytes()).unwrap_err();

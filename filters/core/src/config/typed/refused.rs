@@ -39,12 +39,6 @@ impl Refused {
         ConfigError::new(self.0.path, self.0.reason)
     }
 
-    /// Where and why, as one text.
-    pub(in crate::config) fn into_text(self) -> String {
-        let Parts { path, reason } = *self.0;
-        if path.is_empty() { reason } else { format!("{path}: {reason}") }
-    }
-
     fn step(&mut self, step: &str) {
         let path = &mut self.0.path;
         if !path.is_empty() && !path.starts_with('[') {
