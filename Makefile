@@ -85,7 +85,7 @@ $(DENY):
 
 deny: $(DENY) ## licences and sources of all dependencies, and no crate twice in a module (cargo-deny; advisories need the network: see deny.toml)
 	$(DENY) --locked --workspace check licenses sources
-	for filter in $(FILTERS); do $(DENY) --locked --exclude-dev --target wasm32-wasip1 --manifest-path $$filter/Cargo.toml check --config $(CURDIR)/deny.toml bans || exit 1; done
+	for filter in $(FILTERS); do $(DENY) --locked --exclude-dev --target wasm32-wasip1 --manifest-path $$filter/Cargo.toml --config deny.toml check bans || exit 1; done
 
 bench: wasm ## measure what each filter costs in a real Envoy; FILTER=rate-limit for one
 	cargo run --release -p ballast-bench --bin bench -- $(FILTER)
