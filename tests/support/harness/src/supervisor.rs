@@ -1,7 +1,8 @@
-//! One thread that outlives every test and owns what must be cleaned up.
+//! Threads that outlive every test and own what must be cleaned up.
 //!
 //! A child asks the kernel to be killed with its parent, and "parent" means the thread that started it: test threads
-//! end, this one does not. Containers are removed over a connection that belongs to a runtime: a test's runtime is
+//! end, and so do those of a runtime (one that blocks hands its work to another, and ends when it has idled). So one thread
+//! does nothing but start children. Containers are removed over a connection that belongs to a runtime: a test's runtime is
 //! gone when its fixture is dropped late, this one is not.
 
 use std::future::Future;
@@ -12,6 +13,10 @@ use std::sync::{OnceLock, mpsc};
 
 use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::oneshot;
+
+/// A child to be started, and who waits for it.
+type Order = (Command, oneshot::Sender<io::Result<Child>>);
 
 /// Starts a child that dies with this process.
 pub(crate) async fn spawn(mut command: Command) -> io::Result<Child> {
@@ -26,7 +31,27 @@ pub(crate) async fn spawn(mut command: Command) -> io::Result<Child> {
             if getppid() == Some(parent) { Ok(()) } else { Err(io::Error::other("the parent is gone")) }
         });
     }
-    run(async move { command.spawn() }).await
+    let (started, child) = oneshot::channel();
+    starter().send((command, started)).map_err(|_| io::Error::other("nobody starts children any more"))?;
+    child.await.map_err(io::Error::other)?
+}
+
+/// The thread that starts children.
+fn starter() -> &'static mpsc::Sender<Order> {
+    static STARTER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
+    STARTER.get_or_init(|| {
+        let (sender, orders) = mpsc::channel::<Order>();
+        std::thread::Builder::new()
+            .name("starter".to_owned())
+            .spawn(move || {
+                for (mut command, started) in orders {
+                    // Whoever waited may be gone; then the child is dropped, and lives as long as this process.
+                    let _ = started.send(command.spawn());
+                }
+            })
+            .expect("a thread that starts children");
+        sender
+    })
 }
 
 /// Runs a future on the supervisor.
