@@ -4,14 +4,16 @@ use ballast_core::circuit_breaker::config::Rule;
 use ballast_core::circuit_breaker::outcome::{Answer, Origin, Verdict};
 use ballast_core::circuit_breaker::window;
 use ballast_core::circuit_breaker::{LetThrough, Outcome};
-use ballast_core::http::{is_grpc, parse_retry_after};
+use ballast_core::http::{is_grpc, number, parse_retry_after};
 use ballast_core::slots::Fingerprint;
 use ballast_core::time::MonoTime;
-use ballast_host::{Host, Map};
+use ballast_host::{Headers, Host, Map};
 use core::time::Duration;
 
 /// Switching protocols: what follows is no call any more.
 const SWITCHING_PROTOCOLS: u16 = 101;
+/// gRPC's UNKNOWN.
+const GRPC_UNKNOWN: u32 = 2;
 
 /// What is remembered about one call.
 #[derive(Debug)]
@@ -53,26 +55,34 @@ impl Call {
         let slow_call = rule.policy.trip.slow_call;
         self.slow = slow_call < Duration::MAX && host.now().since(self.started) >= slow_call;
         let headers = host.headers(Map::ResponseHeaders);
-        let Some(status) = headers.get(":status").and_then(number).and_then(|status| status.try_into().ok())
-        else {
+        let said = Said::read(&headers);
+        let Some(status) = said.status.and_then(number).and_then(|status| status.try_into().ok()) else {
             return false;
         };
-        let grpc = is_grpc(headers.get("content-type"));
-        let grpc_status = headers.get("grpc-status").and_then(number).filter(|_| grpc);
+        let grpc = is_grpc(said.content_type);
+        let grpc_status = said.grpc_status.and_then(number).filter(|_| grpc);
         self.awaits_grpc_status = grpc && grpc_status.is_none();
         self.answer = Some(Answer { status, grpc_status });
         if rule.retry_after_counts && matches!(status, 429 | 503) {
-            let value = headers.get("retry-after");
-            self.retry_after = value.and_then(|value| parse_retry_after(value, host.wall_time()));
+            self.retry_after = said.retry_after.and_then(|value| parse_retry_after(value, host.wall_time()));
         }
         status == SWITCHING_PROTOCOLS
+    }
+
+    /// The answer's trailers have come.
+    pub(crate) fn trailers_came(&mut self, host: &impl Host) {
+        if let Some(answer) = self.answer.as_mut().filter(|_| self.awaits_grpc_status) {
+            answer.grpc_status =
+                host.header(Map::ResponseTrailers, "grpc-status").as_deref().and_then(number);
+            self.awaits_grpc_status = answer.grpc_status.is_none();
+        }
     }
 
     /// What the call came to, at its end.
     pub(crate) fn verdict(&mut self, rule: &Rule, host: &impl Host) -> Verdict {
         if let Some(answer) = self.answer.as_mut().filter(|_| self.awaits_grpc_status) {
-            let status = host.property("response\0grpc_status").as_deref().and_then(little_endian);
-            answer.grpc_status = status.and_then(|status| u32::try_from(status).ok());
+            // It broke off, which is what its client takes that for.
+            answer.grpc_status = Some(GRPC_UNKNOWN);
         }
         let mut local = false;
         let verdict = rule.failure.verdict(self.answer, || {
@@ -129,6 +139,28 @@ fn little_endian(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_le_bytes)
 }
 
-fn number(text: &[u8]) -> Option<u32> {
-    core::str::from_utf8(text).ok()?.trim().parse().ok()
+/// What an answer's headers say that matters here, of each the first.
+#[derive(Debug, Default)]
+struct Said<'a> {
+    status: Option<&'a [u8]>,
+    content_type: Option<&'a [u8]>,
+    grpc_status: Option<&'a [u8]>,
+    retry_after: Option<&'a [u8]>,
+}
+
+impl<'a> Said<'a> {
+    fn read(headers: &'a Headers) -> Self {
+        let mut said = Self::default();
+        for (name, value) in headers.iter() {
+            let place = match name {
+                b":status" => &mut said.status,
+                b"content-type" => &mut said.content_type,
+                b"grpc-status" => &mut said.grpc_status,
+                b"retry-after" => &mut said.retry_after,
+                _ => continue,
+            };
+            place.get_or_insert(value);
+        }
+        said
+    }
 }

@@ -4,8 +4,8 @@
 //!
 //! A request looks at its rule's watch list, which is empty while all breakers are closed; only if its breaker is on
 //! it, the breaker itself is asked. Answers are looked at when their headers come. Outcomes are recorded in one place,
-//! when the request is logged; only a call that turns into another protocol is recorded when it does. What was not
-//! recorded by then, because the proxy does not log it, gives its probe back when the stream is destroyed.
+//! when the stream is destroyed, which is told anyway and so costs no call into the VM of its own; only a call that turns into
+//! another protocol is recorded when it does.
 //!
 //! # Limits
 //!
@@ -133,14 +133,15 @@ impl Filter for CircuitBreaker {
         Flow::Continue
     }
 
-    fn on_log<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) {
-        self.record(stream, cx);
+    fn on_response_trailers<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) -> Flow {
+        if let Some(call) = &mut stream.call {
+            call.trailers_came(cx.host);
+        }
+        Flow::Continue
     }
 
     fn on_destroy<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) {
-        if let Some(call) = stream.call.take() {
-            self.give_back(call, cx);
-        }
+        self.record(stream, cx);
     }
 
     fn on_tick<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
@@ -299,5 +300,5 @@ impl CircuitBreaker {
 
 ballast_host::export_filter!(
     CircuitBreaker,
-    callbacks: "proxy_on_request_headers,proxy_on_response_headers,proxy_on_log,proxy_on_http_call_response"
+    callbacks: "proxy_on_request_headers,proxy_on_response_headers,proxy_on_response_trailers,proxy_on_http_call_response"
 );

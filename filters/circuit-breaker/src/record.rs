@@ -46,13 +46,6 @@ impl CircuitBreaker {
         self.swap(&call, verdict, now, cx);
     }
 
-    /// Gives back what a call holds of which nothing will be known.
-    pub(crate) fn give_back<H: Host>(&mut self, call: Call, cx: &mut Cx<'_, H>) {
-        if call.is_probe() {
-            self.swap(&call, Verdict::Ignored, cx.host.now(), cx);
-        }
-    }
-
     /// Counts a success without a shared write, if what is known of its breaker allows that.
     fn gather<H: Host>(&self, call: &Call, now: MonoTime, cx: &Cx<'_, H>) -> Gathered {
         let gather = self.rules.get(call.rule).and_then(|state| state.gather.as_ref());

@@ -1,9 +1,11 @@
 //! A small vocabulary of HTTP.
 
+mod number;
 mod problem;
 mod retry_after;
 mod status;
 
+pub use number::number;
 pub use problem::{Problem, accepts_problem, is_grpc};
 pub use retry_after::{parse_retry_after, retry_after_seconds};
 pub use status::StatusSet;

@@ -157,7 +157,8 @@ pub trait Filter: Sized + 'static {
     }
 
     /// The stream is gone, however it ended: the last callback, always exported, so a filter that only settles here is not
-    /// called for the log. Headers and properties can no longer be read.
+    /// called for the log. Headers, and properties that tell of them, can no longer be read; those of the stream as a whole
+    /// (`response.code`, `response.flags`, `response.code_details`, `upstream`, `xds`) have their final values.
     fn on_destroy<H: Host>(&mut self, stream: &mut Self::Stream, cx: &mut Cx<'_, H>) {}
 
     /// The stream has ended, however it ended. Also comes for streams whose request headers never reached this filter.

@@ -166,7 +166,9 @@ impl FailureRule {
 
     /// No answer came past the filter: none at all, or one that a filter further in sent directly.
     fn unanswered(&self, origin: &Origin) -> Verdict {
-        if origin.flags & CLIENT != 0 {
+        // Without any of the two the proxy has dropped the stream for reasons of its own: it was redirected inside, or all ends.
+        let is_dropped = origin.flags == 0 && origin.status.is_none();
+        if origin.flags & CLIENT != 0 || is_dropped {
             return Verdict::Ignored;
         }
         match origin.status {
@@ -250,7 +252,7 @@ mod tests {
         for (what, status, flags, details, expected) in [
             ("the client left", None, 0x4000, "downstream_remote_disconnect", Ignored),
             ("the client reset", None, 1 << 28, "http2.remote_reset", Ignored),
-            ("nothing came", None, 0, "", Failure),
+            ("dropped by the proxy", None, 0, "", Ignored),
             ("reset", None, 0x10, "upstream_reset", Failure),
             ("a retry's answer", Some(200), 0x20, "ballast_retry_policy{x}", Success),
             ("a retry's failure", Some(503), 0x20, "ballast_retry_policy{x}", Failure),
@@ -265,7 +267,7 @@ mod tests {
     fn no_response_counts_only_where_it_is_asked_for() {
         let refused = || origin(Some(503), 0x20, "upstream_reset_before_response_started{..}");
         assert_eq!(rule(false).verdict(http(503), refused), Verdict::Ignored);
-        assert_eq!(rule(false).verdict(None, || origin(None, 0, "")), Verdict::Ignored);
+        assert_eq!(rule(false).verdict(None, || origin(None, 0x10, "upstream_reset")), Verdict::Ignored);
     }
 
     #[test]

@@ -45,7 +45,7 @@ const PATHS: [Path; 6] = [
             ("proxy_get_shared_data", 1),
             ("proxy_increment_metric", 2),
         ],
-        instructions: 4_792,
+        instructions: 4_019,
     },
     Path {
         name: "a success of a rule with many breakers",
@@ -124,7 +124,7 @@ const PATHS: [Path; 6] = [
         answer: "200",
         refused: false,
         host_calls: &[("proxy_get_property", 1)],
-        instructions: 2_994,
+        instructions: 2_549,
     },
 ];
 

@@ -48,15 +48,32 @@ fn an_answer_counts_once_and_by_where_it_came_from() {
 
 #[test]
 fn the_status_of_a_grpc_call_is_the_one_in_its_trailers() {
-    let workers = rule(1, COUNTING);
-    for (status, expected) in [(14_u64, (0, 1, 0)), (0, (1, 1, 0)), (13, (1, 2, 0))] {
+    let unknown = COUNTING.replacen(
+        r#""failure": {"#,
+        r#""failure": {"grpc": ["unknown", "unavailable", "internal"], "#,
+        1,
+    );
+    let workers = rule(1, &unknown);
+    let call = |trailers: Option<&str>| {
         let stream = ask(&workers, 0);
         origin(&stream, "via_upstream", 0);
         let headers = [(":status", "200"), ("content-type", "application/grpc+proto")];
         stream.response_headers(&headers, false).unwrap();
-        stream.set_property(&["response", "grpc_status"], status.to_le_bytes());
+        if let Some(status) = trailers {
+            stream.response_trailers(&[("grpc-status", status)]).unwrap();
+        }
         stream.finish().unwrap();
-        assert_eq!(counted(&workers), expected, "{status}");
+        counted(&workers)
+    };
+    for (trailers, expected) in [
+        (Some("14"), (0, 1, 0)),
+        (Some("0"), (1, 1, 0)),
+        (Some("13"), (1, 2, 0)),
+        (Some("5"), (2, 2, 0)),
+        // One that breaks off is UNKNOWN, as it is to its client.
+        (None, (2, 3, 0)),
+    ] {
+        assert_eq!(call(trailers), expected, "{trailers:?}");
     }
 }
 

@@ -6,10 +6,10 @@ pub(super) const CIRCUIT_BREAKER: Shipped = Shipped {
     name: "circuit-breaker",
     callbacks: &[
         "proxy_on_http_call_response",
-        "proxy_on_log",
         "proxy_on_queue_ready",
         "proxy_on_request_headers",
         "proxy_on_response_headers",
+        "proxy_on_response_trailers",
         "proxy_on_tick",
     ],
     most_bytes: MOST_BYTES,
