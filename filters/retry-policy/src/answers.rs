@@ -1,5 +1,6 @@
 //! How an answer is read, and what it is marked with.
 
+use ballast_core::http::number;
 use ballast_core::retry_policy::attempts::Said;
 use ballast_core::retry_policy::config::{Config, Policy};
 use ballast_core::retry_policy::outcome::Outcome;
@@ -17,7 +18,7 @@ const ATTEMPTS: &str = "x-envoy-attempt-count";
 /// The status of the answer that has come.
 pub(crate) fn status(host: &impl Host) -> u16 {
     let status = host.header(Map::ResponseHeaders, ":status");
-    number(status.as_deref()).unwrap_or(0)
+    small(status.as_deref()).unwrap_or(0)
 }
 
 /// Whether the answer that has come says that a hop has retried already. That it does not say so costs little to find out.
@@ -29,7 +30,7 @@ pub(crate) fn is_marked(host: &impl Host) -> bool {
 pub(crate) fn of_router(config: &Config, policy: &Policy, host: &impl Host, status: u16) -> (Outcome, Said) {
     let headers = host.headers(Map::ResponseHeaders);
     let details = host.property("response\0code_details").unwrap_or_default();
-    let grpc = number(headers.get("grpc-status")).map(u32::from);
+    let grpc = headers.get("grpc-status").and_then(number);
     let outcome = Outcome::of_router(status, grpc, &String::from_utf8_lossy(&details));
     let mark = headers.get(MARK) == Some(SPENT);
     let believed = mark && is_believed(config, host, None);
@@ -52,7 +53,7 @@ pub(crate) fn of_call(
     headers: &Headers,
     body: Vec<u8>,
 ) -> (Outcome, Said, Option<Answer>) {
-    let status = number(headers.get(":status"));
+    let status = small(headers.get(":status"));
     let from_upstream = headers.get("x-envoy-upstream-service-time").is_some();
     let outcome = Outcome::of_call(status, from_upstream, &body);
     let believed = headers.get(MARK) == Some(SPENT) && is_believed(config, host, Some(cluster));
@@ -124,7 +125,7 @@ fn set(host: &impl Host, answer: &mut Option<&mut Answer>, name: &str, value: &[
     }
 }
 
-/// Digits as a number.
-pub(crate) fn number(value: Option<&[u8]>) -> Option<u16> {
-    core::str::from_utf8(value?).ok()?.parse().ok()
+/// A number that a status can be.
+fn small(value: Option<&[u8]>) -> Option<u16> {
+    number(value?)?.try_into().ok()
 }

@@ -173,19 +173,28 @@ impl Filter for RetryPolicy {
         }
     }
 
+    /// The only callback in which what was sent can be seen.
     fn on_log<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) {
         match stream {
             Stream::Free => {}
-            Stream::Routed(routed) => self.router_ended(routed, cx),
+            Stream::Routed(routed) => {
+                if let Some(seen) = routed.seen.take() {
+                    self.learn_route(routed.policy, &seen, cx);
+                }
+            }
             Stream::Replayed(replayed) => self.learn_route(replayed.policy, &replayed.request, cx),
         }
     }
 
     fn on_destroy<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) {
-        if let Stream::Replayed(replayed) = stream
-            && replayed.phase == Phase::Waiting
-        {
-            self.abandon_wait(replayed, cx);
+        match stream {
+            Stream::Routed(routed) => {
+                self.count_router_attempts(routed, cx);
+            }
+            Stream::Replayed(replayed) if replayed.phase == Phase::Waiting => {
+                self.abandon_wait(replayed, cx);
+            }
+            Stream::Free | Stream::Replayed(_) => {}
         }
     }
 

@@ -69,14 +69,6 @@ impl RetryPolicy {
         Flow::Continue
     }
 
-    /// The request has ended, maybe without an answer.
-    pub(crate) fn router_ended<H: Host>(&mut self, routed: &mut Routed, cx: &mut Cx<'_, H>) {
-        self.count_router_attempts(routed, cx);
-        if let Some(seen) = routed.seen.take() {
-            self.learn_route(routed.policy, &seen, cx);
-        }
-    }
-
     /// Looks at what was sent, and compares it with what came.
     pub(crate) fn learn_route<H: Host>(&mut self, policy: usize, seen: &CapturedRequest, cx: &mut Cx<'_, H>) {
         let Some(running) = self.running.get_mut(policy) else { return };
@@ -96,8 +88,9 @@ impl RetryPolicy {
         }
     }
 
-    /// Charges the budget for the retries that the router made; the number of attempts.
-    fn count_router_attempts<H: Host>(&mut self, routed: &mut Routed, cx: &Cx<'_, H>) -> u64 {
+    /// Charges the budget for the retries that the router made, once: with the answer, or at the end if none came. The number
+    /// of attempts.
+    pub(crate) fn count_router_attempts<H: Host>(&mut self, routed: &mut Routed, cx: &Cx<'_, H>) -> u64 {
         if routed.is_counted {
             return 1;
         }

@@ -35,8 +35,9 @@ impl Share {
 
     /// This part of a number, rounded down.
     pub fn of(self, whole: u64) -> u64 {
-        let part = u128::from(whole) * u128::from(self.0) / u128::from(WHOLE);
-        u64::try_from(part).unwrap_or(whole)
+        // Apart, so that neither product overflows: the share is at most the whole.
+        let share = u64::from(self.0);
+        whole / WHOLE * share + whole % WHOLE * share / WHOLE
     }
 
     /// In whole percent, rounded down.
