@@ -307,22 +307,6 @@ impl<'a> Pairs<'a> {
     pub(crate) fn count_at_most(&self) -> usize {
         self.sizes.len() / MAP_SIZES_BYTES
     }
-
-    /// The size that comes next.
-    #[inline]
-    fn size(&mut self) -> Option<usize> {
-        let (size, rest) = self.sizes.split_first_chunk()?;
-        self.sizes = rest;
-        usize::try_from(u32::from_le_bytes(*size)).ok()
-    }
-
-    /// The text that comes next, of this size.
-    #[inline]
-    fn text(&mut self, size: usize) -> Option<&'a [u8]> {
-        let (text, rest) = self.texts.split_at_checked(size)?;
-        self.texts = rest.get(1..)?;
-        Some(text)
-    }
 }
 
 impl<'a> Iterator for Pairs<'a> {
@@ -330,9 +314,17 @@ impl<'a> Iterator for Pairs<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let (name, value) = (self.size()?, self.size()?);
-        let pair = (self.text(name)?, self.text(value)?);
-        Some(pair)
+        let (sizes, rest) = self.sizes.split_first_chunk()?;
+        // The name's size and the value's, read as one number.
+        let sizes = u64::from_le_bytes(*sizes);
+        let (name, value) = (sizes & u64::from(u32::MAX), sizes >> 32);
+        // With the NUL behind each.
+        let (name, both) = (usize::try_from(name).ok()?, usize::try_from(name + value + 2).ok()?);
+        let (pair, texts) = self.texts.split_at_checked(both)?;
+        let (name, pair) = pair.split_at_checked(name)?;
+        let [_, value @ .., _] = pair else { return None };
+        (self.sizes, self.texts) = (rest, texts);
+        Some((name, value))
     }
 }
 

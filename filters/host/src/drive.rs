@@ -44,7 +44,8 @@ impl Scope {
 
     /// The name of a key in this scope.
     pub fn key(&self, name: impl Display) -> String {
-        let mut key = String::with_capacity(self.prefix.len() + 24);
+        // So that hardly any name has to grow.
+        let mut key = String::with_capacity(self.prefix.len() + 48);
         key.push_str(&self.prefix);
         // Writing to a string cannot fail.
         let _ = write!(key, "{name}");

@@ -298,8 +298,7 @@ impl Headers {
 
     /// The first value of a header. `name` is in lower case, as the proxy keeps names.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        // Names that begin alike are many, those that end alike are few.
-        let (name, last) = (name.as_bytes(), name.as_bytes().last());
-        self.iter().find(|(known, _)| known.last() == last && *known == name).map(|(_, value)| value)
+        let name = name.as_bytes();
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 }

@@ -75,7 +75,7 @@ const PATHS: [Path; 5] = [
             ("proxy_increment_metric", 4),
             ("proxy_set_shared_data", 2),
         ],
-        instructions: 15_458,
+        instructions: 13_643,
     },
     Path {
         name: "refused",

@@ -28,10 +28,8 @@ impl<'a> Fields<'a> {
 
     /// The values of every line of that name.
     pub fn all(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        // Names that begin alike are many, those that end alike are few.
-        let (name, last) = (name.as_bytes(), name.as_bytes().last());
-        let is_it = move |(known, _): &&Line<'a>| known.last() == last && *known == name;
-        self.0.iter().filter(is_it).map(|(_, value)| *value)
+        let name = name.as_bytes();
+        self.0.iter().filter(move |(known, _)| *known == name).map(|(_, value)| *value)
     }
 
     /// The first line of that name.
