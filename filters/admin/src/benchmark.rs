@@ -5,10 +5,14 @@
 use crate::Admin;
 use ballast_core::admin::params::Params;
 use ballast_core::circuit_breaker::window::{Call, Window, time_window};
+use ballast_core::load_shedding::fairness::Sketch;
+use ballast_core::load_shedding::gate::{Gate, Strategy};
+use ballast_core::load_shedding::priority::Mix;
 use ballast_core::rate_limit::Outcome;
 use ballast_core::rate_limit::token_bucket::{Advance, TokenBucket};
 use ballast_core::response_cache::rules::{Fields, Line, control};
-use ballast_core::retry_policy::backoff::{Backoff, Jitter, Strategy};
+use ballast_core::retry_policy::backoff::{self, Backoff, Jitter};
+use ballast_core::slots::Fingerprint;
 use ballast_host::{Cx, Host, HostRandom, Map, Reply};
 use core::hint::black_box;
 use core::time::Duration;
@@ -61,8 +65,16 @@ fn decisions<H: Host>(host: &H, rounds: u64) -> Value {
             black_box(window.counts(now));
         }
     });
+    let (mut callers, mut mix) = (Sketch::default(), Mix::new(3));
+    let caller = Fingerprint(7);
+    let gate = Gate::new(Strategy::Adaptive, 0.5, &mix, &callers);
+    let shedding = measure(host, rounds, || {
+        callers.count(caller);
+        mix.count(1);
+        black_box(gate.turns_away(1, Some(callers.of(caller)), &mut HostRandom(host)));
+    });
     let backoff = Backoff {
-        strategy: Strategy::Exponential,
+        strategy: backoff::Strategy::Exponential,
         jitter: Jitter::Full,
         base: Duration::from_millis(25),
         max: Duration::from_secs(1),
@@ -71,6 +83,7 @@ fn decisions<H: Host>(host: &H, rounds: u64) -> Value {
     let lines: [Line<'_>; 2] =
         [(b"cache-control".as_slice(), terms.as_slice()), (b"age".as_slice(), b"7".as_slice())];
     value!({
+        "load_shedding_gate": shedding,
         "rate_limit_token_bucket": limit,
         "circuit_breaker_window": breaker,
         "retry_policy_backoff": measure(host, rounds, || { black_box(backoff.wait(3, None, &mut HostRandom(host))); }),

@@ -125,3 +125,27 @@ fn the_process_is_told_of_a_drain_within_two_ticks_and_of_its_end() {
     workers.host.advance(Duration::from_millis(200));
     assert_eq!(draining(), Some(false));
 }
+
+#[test]
+fn who_is_to_know_is_told_once_that_a_drain_has_finished() {
+    let workers = admins(2, r#""drain": {"web_hook": {"cluster": "peers", "path": "/drained?from=a"}}"#);
+    workers.host.add_cluster("peers");
+    let root = ingress(&workers.vms[1], "");
+    seconds(&workers, 1);
+    let under_way = client(&root, "/");
+    post(&workers, "/ballast/drain");
+    seconds(&workers, 3);
+    assert!(workers.host.http_calls().is_empty(), "one request is left");
+    served(&under_way);
+    seconds(&workers, 3);
+    let calls = workers.host.http_calls();
+    let [call] = calls.as_slice() else { panic!("{calls:?}") };
+    assert_eq!((call.cluster.as_str(), call.headers.text(":method")), ("peers", Some("POST")));
+    assert_eq!(call.headers.text(":path"), Some("/drained?from=a"));
+    let said: Value = serde_json::from_slice(&call.body).unwrap();
+    assert_eq!((said["phase"].as_str(), said["abandoned"].as_u64()), (Some("finished"), Some(0)), "{said}");
+    assert_eq!(said["by"], "oncall");
+    call.answer(&[(":status", "500")], "").unwrap();
+    seconds(&workers, 10);
+    assert!(workers.host.http_calls().is_empty(), "it is tried once");
+}

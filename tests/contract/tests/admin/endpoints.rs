@@ -1,6 +1,6 @@
 //! Each endpoint, against its own description.
 
-use super::{ACT, admins, answer, ask, get, seconds};
+use super::{ACT, admins, answer, ask, get, post, seconds};
 use ballast_core::admin::route::{Answer, Endpoint, Method, ROUTES};
 use serde_json::Value;
 
@@ -168,4 +168,21 @@ fn what_is_not_below_the_prefix_is_not_touched() {
         assert!(workers.get(0, path, &[]).local_reply().is_none(), "{path}");
     }
     assert!(ROUTES.iter().any(|route| route.method == Method::Put));
+}
+
+#[test]
+fn what_a_decision_costs_is_measured_for_every_filter_that_decides() {
+    let workers = admins(1, "");
+    let (status, body) = post(&workers, "/ballast/benchmark?rounds=10");
+    assert_eq!((status, &body["rounds"]), (200, &10.into()));
+    let measured = |of: &str| body[of].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let decisions = [
+        "circuit_breaker_window",
+        "load_shedding_gate",
+        "rate_limit_token_bucket",
+        "response_cache_control",
+        "retry_policy_backoff",
+    ];
+    assert_eq!(measured("decisions"), decisions);
+    assert!(measured("host_calls").len() >= 10, "{body}");
 }
