@@ -193,18 +193,23 @@ proptest! {
     #[test]
     fn nobody_uses_what_was_fetched_before_a_purge_that_he_knows_of(acts in vec(act(), 1..60)) {
         let mut processes = [Shared::default(), Shared::default(), Shared::default()];
-        // What each process has done or will do to its own answers, by the purge's number in this test.
+        // The purges, by their number in this test, that each process has heard of, and those that it has obeyed: also
+        // unheard of, by dropping all it had.
         let mut known: [BTreeSet<u64>; 3] = Default::default();
+        let mut obeyed: [BTreeSet<u64>; 3] = Default::default();
         let mut stored: Option<Vec<u8>> = None;
         let mut to_add: [Vec<Entry>; 3] = Default::default();
         let mut purges = 0_u64;
         let mut ids = 1_000_u64;
         // With the number of purges before the fetch.
         let mut records: Vec<(Vec<u8>, u64)> = Vec::new();
-        // What an entry drops: one purge, or all so far where the log was too short.
-        let covered = |entry: &Entry, purges: u64| match entry.items.first() {
-            Some(Item::Tag(tag)) => vec![u64::from_le_bytes(tag.clone().try_into().unwrap())],
-            _ => (1..=purges).collect(),
+        // Those that were in the log when the store forgot it.
+        let mut lost: BTreeSet<u64> = BTreeSet::new();
+        // What entries stand for that drop everything: what was lost, and what their writer had purged.
+        let mut stands_for: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+        let numbered = |entry: &Entry| match entry.items.first() {
+            Some(Item::Tag(tag)) => Some(u64::from_le_bytes(tag.clone().try_into().unwrap())),
+            _ => None,
         };
         let settle = (0..8).flat_map(|_| (0..3).flat_map(|process| [Act::Read(process), Act::Write { process, over: false }]));
         for (step, act) in acts.into_iter().chain(settle).enumerate() {
@@ -216,6 +221,7 @@ proptest! {
                     let items = vec![Item::Tag(purges.to_le_bytes().to_vec()), Item::All];
                     processes[process].make(AddOwn(Entry { id: ids, at_seconds: 1_000, soft: false, items }));
                     known[process].insert(purges);
+                    obeyed[process].insert(purges);
                 }
                 Act::Read(process) => {
                     let log = stored.as_deref().map_or_else(Log::default, |bytes| Log::decode(bytes).unwrap());
@@ -223,7 +229,18 @@ proptest! {
                     ids += 1_000;
                     let wall = WallTime::from_unix_nanos(1_000 * SECOND);
                     let learned = processes[process].make(Learn { log: Some(log), now: at, wall, bits: ids });
-                    known[process].extend(learned.to_apply.iter().flat_map(|entry| covered(entry, purges)));
+                    for entry in learned.to_add.iter().filter(|entry| numbered(entry).is_none()) {
+                        stands_for.entry(entry.id).or_insert_with(|| &known[process] | &lost);
+                    }
+                    for entry in &learned.to_apply {
+                        if let Some(purge) = numbered(entry) {
+                            known[process].insert(purge);
+                            obeyed[process].insert(purge);
+                        } else {
+                            known[process].extend(stands_for.get(&entry.id).unwrap_or(&lost));
+                            obeyed[process].extend(1..=purges);
+                        }
+                    }
                     processes[process].make(Applied(learned.to_apply.iter().map(|entry| entry.id).collect()));
                     to_add[process] = learned.to_add;
                     if is_new {
@@ -242,7 +259,10 @@ proptest! {
                         stored = Some([before, added.encode()].concat());
                     }
                 }
-                Act::Empty => stored = None,
+                Act::Empty => {
+                    let log = stored.take().and_then(|bytes| Log::decode(&bytes)).unwrap_or_default();
+                    lost.extend(log.entries.iter().filter_map(numbered));
+                }
                 Act::Fetch(process) => {
                     if let Some(knowledge) = processes[process].board().knowledge() {
                         let record = Record {
@@ -266,8 +286,8 @@ proptest! {
                 }
             }
         }
-        for (process, known) in known.iter().enumerate() {
-            prop_assert_eq!(known.len(), usize::try_from(purges).unwrap(), "process {}", process);
+        for (process, obeyed) in obeyed.iter().enumerate() {
+            prop_assert_eq!(obeyed.len(), usize::try_from(purges).unwrap(), "process {}", process);
         }
     }
 
