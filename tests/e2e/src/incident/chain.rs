@@ -72,7 +72,7 @@ impl Way {
                 r#"{"breakers": [{
                     "name": "upstream", "match": {"cluster": "upstream"},
                     "trip": {"failure_rate": "50%", "consecutive_failures": 10},
-                    "open": {"for": "2s"}
+                    "open": {"for": "2s", "multiplier": 1}
                 }]}"#
                     .to_owned(),
             ),
