@@ -60,13 +60,13 @@ test-wasm32: setup ## core's unit tests on 32 bits, as they ship
 test-contract: wasm ## the shipped modules under the in-process host
 	cargo test --no-fail-fast -p ballast-contract
 
-e2e: wasm ## the shipped modules in a real Envoy, and a few seconds of each load and chaos scenario; FILTER=rate-limit for one, BALLAST_ENVOY=container|process, ENVOY_VERSION=1.37.0 for the oldest
-	$(if $(ENVOY_VERSION),envoy=$$($(SETUP) envoy $(ENVOY_VERSION)) && BALLAST_ENVOY=process ENVOY_BIN=$$envoy )cargo test --no-fail-fast -p ballast-e2e -p ballast-load $(if $(FILTER),--test $(subst -,_,$(FILTER)))
+e2e: wasm ## the shipped modules in a real Envoy, and a few seconds of each load and chaos scenario; FILTER=rate-limit for one, BALLAST_ENVOY=container|process, ENVOY_VERSION=1.37.0 for the oldest, MODULE=all for the one module
+	$(if $(MODULE),export BALLAST_MODULE=$(MODULE) && )$(if $(ENVOY_VERSION),envoy=$$($(SETUP) envoy $(ENVOY_VERSION)) && BALLAST_ENVOY=process ENVOY_BIN=$$envoy )cargo test --no-fail-fast -p ballast-e2e -p ballast-load $(if $(FILTER),--test $(subst -,_,$(FILTER)))
 
 check: wasm ## formatting, lints (native and Wasm), docs, every file in envoy/ (by Envoy and by ballast-check)
 	cargo fmt --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy $(WASM_CRATES) --target wasm32-wasip1 -- -D warnings
+	cargo clippy $(WASM_CRATES) --lib --examples --target wasm32-wasip1 -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
 	cargo run -q -p ballast-harness --bin ballast-validate
 	cargo run -q -p ballast-check -- --deny-warnings $(wildcard envoy/*.yaml envoy/recipes/*.yaml)

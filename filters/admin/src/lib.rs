@@ -238,8 +238,3 @@ fn credentials<H: Host>(
     }
     Ok(credentials)
 }
-
-ballast_host::export_filter!(
-    Admin,
-    callbacks: "proxy_on_request_headers,proxy_on_request_body,proxy_on_http_call_response"
-);

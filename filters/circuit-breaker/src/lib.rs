@@ -297,8 +297,3 @@ impl CircuitBreaker {
         }
     }
 }
-
-ballast_host::export_filter!(
-    CircuitBreaker,
-    callbacks: "proxy_on_request_headers,proxy_on_response_headers,proxy_on_response_trailers,proxy_on_http_call_response"
-);

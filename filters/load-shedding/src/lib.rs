@@ -389,8 +389,3 @@ impl LoadShedding {
         }
     }
 }
-
-ballast_host::export_filter!(
-    LoadShedding,
-    callbacks: "proxy_on_request_headers,proxy_on_response_headers,proxy_on_response_trailers"
-);

@@ -356,8 +356,3 @@ impl RateLimit {
         }
     }
 }
-
-ballast_host::export_filter!(
-    RateLimit,
-    callbacks: "proxy_on_request_headers,proxy_on_response_headers,proxy_on_grpc_receive,proxy_on_grpc_close"
-);

@@ -299,9 +299,3 @@ impl ResponseCache {
         }
     }
 }
-
-ballast_host::export_filter!(
-    ResponseCache,
-    callbacks: "proxy_on_request_headers,proxy_on_request_body,proxy_on_response_headers,proxy_on_response_body,\
-                proxy_on_response_trailers,proxy_on_http_call_response"
-);

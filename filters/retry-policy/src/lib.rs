@@ -274,8 +274,3 @@ impl Running {
 fn watched(number: usize, request: CapturedRequest) -> Stream {
     Stream::Replayed(Box::new(Replayed::new(number, false, request, Attempts::new(None))))
 }
-
-ballast_host::export_filter!(
-    RetryPolicy,
-    callbacks: "proxy_on_request_headers,proxy_on_request_body,proxy_on_response_headers,proxy_on_response_body,proxy_on_response_trailers,proxy_on_log,proxy_on_http_call_response"
-);

@@ -12,16 +12,14 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::cargo::{Cargo, output};
-use crate::locate::{file_name, filters_directory, named_directory, plugins_directory, workspace_root};
+use crate::locate::{ALL, file_name, filters_directory, named_directory, plugins_directory, workspace_root};
 use crate::section::drop_names;
-use crate::trim::{TrimError, trim, trim_to_requests};
+use crate::trim::{REQUESTS, TrimError, trim, trim_to_requests};
 
 const TARGET: &str = "wasm32-wasip1";
 /// What ships, unless this variable names another profile: `wasm-quick` builds in a fifth of the time, for trying things out.
 const PROFILE: &str = "wasm";
 const PROFILE_VARIABLE: &str = "BALLAST_WASM_PROFILE";
-/// What the name of a module ends with that sees no responses.
-const REQUESTS: &str = "-requests";
 
 /// Why the modules could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -117,13 +115,9 @@ struct Plugin {
     package: String,
     /// The package's name without the prefix, as in `rate-limit`.
     name: String,
+    /// Where cargo leaves the compiled module, below the directory of the profile.
+    compiled: PathBuf,
     is_filter: bool,
-}
-
-impl Plugin {
-    fn file_name(&self) -> String {
-        format!("{}.wasm", self.package.replace('-', "_"))
-    }
 }
 
 /// The plugins of a workspace, and how they are compiled.
@@ -159,15 +153,17 @@ impl Workspace {
     pub(crate) fn modules(&self) -> Result<Vec<Module>, BuildError> {
         require_target(&self.cargo.root)?;
         let profile = profile();
-        let mut words = vec!["build", "--profile", &profile, "--target", TARGET];
+        let mut words = vec!["build", "--profile", &profile, "--target", TARGET, "--lib", "--examples"];
         self.plugins.iter().for_each(|plugin| words.extend(["--package", &plugin.package]));
         self.cargo.output(&words, Some(&self.cargo.path_flags(TARGET)?))?;
         let mut modules = Vec::new();
         for plugin in &self.plugins {
-            let compiled = read(&self.compiled.join(plugin.file_name()))?;
-            let failed = |source| BuildError::Trim { module: plugin.file_name(), source };
+            let compiled = read(&self.compiled.join(&plugin.compiled))?;
+            let failed = |source| BuildError::Trim { module: file_name(&plugin.name), source };
             let whole = trim(&compiled).map_err(failed)?;
-            let requests = trim_to_requests(&compiled).map_err(failed)?;
+            // The one with all filters has what any of them needs.
+            let requests =
+                if plugin.name == ALL { None } else { trim_to_requests(&compiled).map_err(failed)? };
             for (suffix, named) in [("", Some(whole)), (REQUESTS, requests)] {
                 let Some(named) = named else { continue };
                 let name = format!("{}{suffix}", plugin.name);
@@ -194,19 +190,30 @@ struct Package {
 
 #[derive(Deserialize)]
 struct Target {
+    name: String,
+    kind: Vec<String>,
     crate_types: Vec<String>,
 }
 
+impl Target {
+    /// Where cargo leaves it, if it becomes a module: a library of its own, or an example of a library that others link.
+    fn compiled(&self) -> Option<PathBuf> {
+        let file = format!("{}.wasm", self.name.replace('-', "_"));
+        let is_example = self.kind.iter().any(|kind| kind == "example");
+        let directory = if is_example { Path::new("examples") } else { Path::new("") };
+        self.crate_types.iter().any(|kind| kind == "cdylib").then(|| directory.join(file))
+    }
+}
+
 fn plugin(package: Package, root: &Path) -> Option<Plugin> {
-    let is_cdylib =
-        package.targets.iter().flat_map(|target| &target.crate_types).any(|kind| kind == "cdylib");
+    let compiled = package.targets.iter().find_map(Target::compiled)?;
     let directory = package.manifest_path.strip_prefix(root).ok()?;
     let is_filter = directory.starts_with("filters");
-    if !is_cdylib || !(is_filter || directory.starts_with("tests/plugins")) {
+    if !is_filter && !directory.starts_with("tests/plugins") {
         return None;
     }
     let name = package.name.strip_prefix("ballast-").unwrap_or(&package.name).to_owned();
-    Some(Plugin { package: package.name, name, is_filter })
+    Some(Plugin { package: package.name, name, compiled, is_filter })
 }
 
 fn require_target(root: &Path) -> Result<(), BuildError> {
@@ -264,7 +271,9 @@ mod tests {
         let workspace = Workspace::read(Cargo::here(), &[]).unwrap();
         let find = |name: &str| workspace.plugins.iter().position(|plugin| plugin.name == name).unwrap();
         assert!(find("rate-limit") < find("noop"));
-        assert_eq!(workspace.plugins[find("rate-limit")].file_name(), "ballast_rate_limit.wasm");
+        let compiled = |name: &str| workspace.plugins[find(name)].compiled.to_str().unwrap();
+        assert_eq!(compiled("rate-limit"), "examples/ballast_rate_limit_module.wasm");
+        assert_eq!((compiled("all"), compiled("noop")), ("ballast_all.wasm", "ballast_noop.wasm"));
         assert!(workspace.plugins.iter().all(|plugin| plugin.package != "ballast-core"));
     }
 

@@ -24,8 +24,8 @@ mod trim;
 
 pub use build::{BuildError, Built, build};
 pub use instrument::{InstrumentError, Instrumented, instrument};
-pub use locate::{MissingModule, filter_module, named_module, plugin_module, workspace_root};
+pub use locate::{MissingModule, filter_module, module_name, named_module, plugin_module, workspace_root};
 pub use reproduce::{Compared, reproduce};
 pub use section::drop_names;
 pub use trap::{TRAP_BODY, with_trap};
-pub use trim::{TrimError, trim, trim_to_requests};
+pub use trim::{TrimError, plugin_of, trim, trim_to_requests};

@@ -60,8 +60,24 @@ pub(crate) fn named_directory() -> PathBuf {
     workspace_root().join("target/modules")
 }
 
+/// The plugin that is all filters.
+pub(crate) const ALL: &str = "all";
+
 pub(crate) fn file_name(name: &str) -> String {
+    if name == ALL {
+        return "ballast.wasm".to_owned();
+    }
     format!("ballast_{}.wasm", name.replace('-', "_"))
+}
+
+/// The name of the module in this file, if it is one of ours.
+#[must_use]
+pub fn module_name(file: &Path) -> Option<String> {
+    let stem = file.file_stem()?.to_str()?;
+    if stem == "ballast" {
+        return Some(ALL.to_owned());
+    }
+    Some(stem.strip_prefix("ballast_")?.replace('_', "-"))
 }
 
 fn existing(path: PathBuf) -> Result<PathBuf, MissingModule> {
@@ -70,13 +86,27 @@ fn existing(path: PathBuf) -> Result<PathBuf, MissingModule> {
 
 #[cfg(test)]
 mod tests {
-    use super::{filter_module, workspace_root};
+    use super::{file_name, filter_module, module_name, workspace_root};
+    use std::path::Path;
 
     #[test]
     fn a_missing_module_is_reported_with_its_path_and_the_command_that_builds_it() {
         let text = filter_module("does-not-exist").unwrap_err().to_string();
         assert!(text.contains("dist/ballast_does_not_exist.wasm"), "{text}");
         assert!(text.contains("make wasm"), "{text}");
+    }
+
+    #[test]
+    fn a_file_and_its_module_name_each_other() {
+        for (name, file) in [
+            ("rate-limit", "ballast_rate_limit.wasm"),
+            ("all", "ballast.wasm"),
+            ("noop", "ballast_noop.wasm"),
+        ] {
+            assert_eq!(file_name(name), file);
+            assert_eq!(module_name(&Path::new("dist").join(file)).as_deref(), Some(name));
+        }
+        assert_eq!(module_name(Path::new("dist/other.wasm")), None);
     }
 
     #[test]

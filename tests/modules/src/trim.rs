@@ -8,6 +8,9 @@ use walrus::{ExportItem, Module, ModuleConfig};
 /// linker joins all statics of that section, so a list may come in pieces and name an export twice.
 const CALLBACKS_SECTION: &str = "ballast.callbacks";
 
+/// What the name of a module ends with that sees no responses.
+pub(crate) const REQUESTS: &str = "-requests";
+
 const CALLBACK_PREFIX: &str = "proxy_on_";
 const RESPONSE_PREFIX: &str = "proxy_on_response_";
 
@@ -69,6 +72,12 @@ pub fn trim_to_requests(wasm: &[u8]) -> Result<Option<Vec<u8>>, TrimError> {
     remove_unlisted(&mut module, &listed)?;
     walrus::passes::gc::run(&mut module);
     Ok(Some(module.emit_wasm()))
+}
+
+/// The plugin that a module with this name is a form of: `rate-limit` for `rate-limit-requests`, and for itself.
+#[must_use]
+pub fn plugin_of(module: &str) -> &str {
+    module.strip_suffix(REQUESTS).unwrap_or(module)
 }
 
 fn parse(wasm: &[u8]) -> Result<Module, TrimError> {
@@ -231,6 +240,15 @@ mod tests {
         assert!(trim_to_requests(&asking("")).unwrap().is_none(), "no list, so nothing to leave out");
         let silent = module(r#"(@custom "ballast.callbacks" "proxy_on_request_headers")"#);
         assert!(trim_to_requests(&silent).unwrap().is_none(), "one that does not ask");
+    }
+
+    #[test]
+    fn a_modules_name_tells_which_plugin_it_is_a_form_of() {
+        for (module, plugin) in
+            [("rate-limit", "rate-limit"), ("rate-limit-requests", "rate-limit"), ("all", "all")]
+        {
+            assert_eq!(super::plugin_of(module), plugin);
+        }
     }
 
     #[test]

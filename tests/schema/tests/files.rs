@@ -64,7 +64,9 @@ fn every_file_says_what_the_types_say() {
 #[test]
 fn every_filter_that_is_built_has_a_schema() {
     let modules = std::fs::read_dir(root().join("filters")).unwrap().map(|entry| entry.unwrap().path());
+    // The one module with all of them has no configuration of its own.
     let built: BTreeSet<String> = modules
+        .filter(|path| !path.ends_with("all"))
         .filter(|path| {
             let manifest = std::fs::read_to_string(path.join("Cargo.toml")).unwrap_or_default();
             manifest.contains("cdylib")

@@ -37,8 +37,7 @@ fn a_refusal_of_a_configuration_looks_as_that_configuration_asks() {
             let line = logs.iter().find(|line| line.level == LogLevel::Error).unwrap();
             let said: Value = serde_json::from_str(&line.message).unwrap();
             assert_eq!(said["level"], "error");
-            // The one without callbacks for responses is the same filter.
-            assert_eq!(said["filter"], module.name.trim_end_matches("-requests"));
+            assert_eq!(said["filter"], module.filter_name());
             assert_eq!(said["namespace"], "test", "the plugin's name");
             let message = said["message"].as_str().unwrap();
             assert!(message.starts_with(&format!("invalid configuration: {place}: ")), "{message}");

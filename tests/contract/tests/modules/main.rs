@@ -7,13 +7,14 @@
     reason = "a test fails loudly"
 )]
 
+mod all;
 mod configurations;
 mod labels;
 mod logging;
 mod shipped;
 
 use ballast_wasm_host::{exports, imports};
-use shipped::SHIPPED;
+use shipped::every;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -82,16 +83,17 @@ const ALWAYS_EXPORTED: [&str; 8] = [
 #[test]
 fn every_module_that_ships_is_known_here() {
     let directory: PathBuf = ballast_modules::workspace_root().join("dist");
-    let files = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().file_name());
-    let modules: BTreeSet<String> =
-        files.map(|name| name.into_string().unwrap()).filter(|name| name.ends_with(".wasm")).collect();
-    let known = SHIPPED.iter().map(|module| format!("ballast_{}.wasm", module.name.replace('-', "_")));
-    assert_eq!(modules, known.collect());
+    let files = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path());
+    let modules: BTreeSet<String> = files
+        .filter(|file| file.extension().is_some_and(|extension| extension == "wasm"))
+        .map(|file| ballast_modules::module_name(&file).unwrap_or_else(|| panic!("{}", file.display())))
+        .collect();
+    assert_eq!(modules, every().map(|module| module.name.to_owned()).collect());
 }
 
 #[test]
 fn a_module_asks_only_for_what_is_allowed() {
-    for module in SHIPPED {
+    for module in every() {
         let asked = imports(&module.bytes()).unwrap();
         let more: Vec<_> = asked.iter().filter(|name| !ALLOWED_IMPORTS.contains(&name.as_str())).collect();
         assert!(more.is_empty(), "{}: {more:?}", module.name);
@@ -100,7 +102,7 @@ fn a_module_asks_only_for_what_is_allowed() {
 
 #[test]
 fn a_module_exports_the_callbacks_it_implements_and_no_others() {
-    for module in SHIPPED {
+    for module in every() {
         let mut expected: Vec<&str> = ALWAYS_EXPORTED.iter().chain(module.callbacks).copied().collect();
         expected.sort_unstable();
         assert_eq!(exports(&module.bytes()).unwrap(), expected, "{}", module.name);
@@ -109,7 +111,7 @@ fn a_module_exports_the_callbacks_it_implements_and_no_others() {
 
 #[test]
 fn a_module_stays_within_its_size_and_carries_no_names_and_no_list_of_callbacks() {
-    for module in SHIPPED {
+    for module in every() {
         let bytes = module.bytes();
         let contains = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
         assert!(!contains(b"ballast.callbacks"), "{}", module.name);

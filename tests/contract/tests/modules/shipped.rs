@@ -1,6 +1,7 @@
 //! The modules that ship, with what each may be.
 
 mod admin;
+mod all;
 mod circuit_breaker;
 mod load_shedding;
 mod rate_limit;
@@ -33,10 +34,15 @@ pub(crate) const SHIPPED: &[Shipped] = &[
     retry_policy::RETRY_POLICY,
 ];
 
+/// Each of them, and the one with all filters, which does nothing without a `root_id` that names one.
+pub(crate) fn every() -> impl Iterator<Item = &'static Shipped> {
+    SHIPPED.iter().chain([&all::ALL])
+}
+
 impl Shipped {
     /// What the module calls itself.
     pub(crate) fn filter_name(&self) -> &'static str {
-        self.name.strip_suffix("-requests").unwrap_or(self.name)
+        ballast_modules::plugin_of(self.name)
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {

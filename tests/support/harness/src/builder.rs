@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::config::{UPSTREAM_PORT, free_ports, missing_modules, with_block, with_ports};
+use crate::config::{UPSTREAM_PORT, free_ports, missing_modules, with_block, with_modules, with_ports};
 use crate::envoy::Envoy;
 use crate::error::StartError;
 use crate::launch::Mode;
@@ -189,7 +189,7 @@ impl EnvoyBuilder {
                 return Err(wrong(&PathBuf::from(&self.name), "neither a sample nor a configuration"));
             }
         };
-        let text = self.edited(text).map_err(|reason| wrong(&path, reason))?;
+        let text = with_modules(&self.edited(text).map_err(|reason| wrong(&path, reason))?);
         let (text, listeners) = match &self.listeners {
             Listeners::Static => (text, None),
             Listeners::Given(listeners) => (text, Some(listeners.clone())),

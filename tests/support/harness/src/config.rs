@@ -41,6 +41,26 @@ pub(crate) fn with_block(text: &str, name: &str, block: &str) -> String {
     format!("{}\n{name}: {block}\n", text.trim_end())
 }
 
+/// The same with the modules that the tests are to run with: `BALLAST_MODULE=all` puts the one with all filters in place of each filter's own.
+///
+/// # Panics
+/// When the variable says something else.
+pub(crate) fn with_modules(text: &str) -> String {
+    match std::env::var("BALLAST_MODULE").unwrap_or_default().as_str() {
+        "" => text.to_owned(),
+        "all" => with_one_module(text),
+        other => panic!("BALLAST_MODULE={other}: expected `all` or nothing"),
+    }
+}
+
+/// Forms of a module that leave callbacks out stay what they are.
+fn with_one_module(text: &str) -> String {
+    let own = Regex::new(
+        r"dist/ballast_(admin|circuit_breaker|load_shedding|rate_limit|response_cache|retry_policy)\.wasm",
+    );
+    own.expect("a pattern").replace_all(text, "dist/ballast.wasm").into_owned()
+}
+
 /// The modules that a configuration names (outside comments) and that do not exist under `root`.
 #[must_use]
 pub fn missing_modules(text: &str, root: &Path) -> Vec<String> {
@@ -82,5 +102,14 @@ mod tests {
         let text = "# filename: dist/old.wasm\nfilename: dist/no.wasm\n{ \"filename\": \"dist/no.wasm\" }\n\
             - name: envoy.filters.http.wasm\nlocal: {filename: dist/other.wasm}\nfilename: cert.pem";
         assert_eq!(missing_modules(text, Path::new("/nowhere")), ["dist/no.wasm", "dist/other.wasm"]);
+    }
+
+    #[test]
+    fn the_one_module_stands_in_for_each_filters_own_and_for_nothing_else() {
+        let text = "filename: dist/ballast_rate_limit.wasm\nfilename: dist/ballast_rate_limit_requests.wasm\n\
+            filename: target/plugins/ballast_demo.wasm";
+        let expected = "filename: dist/ballast.wasm\nfilename: dist/ballast_rate_limit_requests.wasm\n\
+            filename: target/plugins/ballast_demo.wasm";
+        assert_eq!(with_one_module(text), expected);
     }
 }

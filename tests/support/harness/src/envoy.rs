@@ -8,7 +8,7 @@ use regex_lite::Regex;
 
 use crate::builder::{EnvoyBuilder, LISTENER_FILE, Prepared};
 use crate::client::{Protocol, Request, Response};
-use crate::config::with_ports;
+use crate::config::{with_modules, with_ports};
 use crate::error::StartError;
 use crate::launch::{self, Launched, Mode, Spec};
 use crate::rundir::RunDir;
@@ -189,7 +189,8 @@ impl Envoy {
     /// When the file cannot be written.
     pub fn replace_listeners(&self, text: &str) {
         let new = self.directory.join("listeners.new");
-        std::fs::write(&new, with_ports(text, &self.ports)).expect("writing the new listeners");
+        std::fs::write(&new, with_ports(&with_modules(text), &self.ports))
+            .expect("writing the new listeners");
         // Envoy looks when a file is moved into place: it never reads half of one.
         std::fs::rename(&new, self.directory.join("listeners.yaml"))
             .expect("moving the new listeners into place");
