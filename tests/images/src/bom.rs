@@ -1,8 +1,10 @@
 //! What a module is made of: every crate that is linked into it, as CycloneDX 1.5 JSON.
 
+use ballast_modules::{module_name, plugin_of};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// What is used of `cargo metadata`.
 #[derive(Debug, Deserialize)]
@@ -40,6 +42,12 @@ struct Dependency {
 #[derive(Debug, Deserialize)]
 struct Kind {
     kind: Option<String>,
+}
+
+/// The package that the module in this file is made of, also where it is only another form of it.
+pub fn package_of(module: &Path) -> Option<String> {
+    let name = module_name(module)?;
+    Some(format!("ballast-{}", plugin_of(&name)))
 }
 
 /// The bill of materials of the package with this name; `None` if there is none. Build scripts and procedural macros run before and are not linked, but cargo does not

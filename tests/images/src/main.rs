@@ -1,6 +1,6 @@
 //! `ballast-images [DIRECTORY]`: packs every filter's module as an OCI archive.
 
-use ballast_images::bom::{Metadata, bom};
+use ballast_images::bom::{Metadata, bom, package_of};
 use ballast_images::{Image, Label, pack};
 use ballast_modules::workspace_root;
 use clap::Parser;
@@ -48,10 +48,11 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         let read = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().replace('_', "-");
         let name = stem.strip_prefix("ballast-").unwrap_or(&stem);
-        let bom = bom(&metadata, &stem).ok_or_else(|| format!("no package is called {stem}"))?;
+        let package = package_of(&path).ok_or_else(|| format!("{} is no module of ours", path.display()))?;
+        let bom = bom(&metadata, &package).ok_or_else(|| format!("no package is called {package}"))?;
         let bom = serde_json::to_vec_pretty(&bom).map_err(|error| error.to_string())?;
         let version = env!("CARGO_PKG_VERSION");
-        let image = Image { name, version, module: &read, bom: &bom, labels: labels(name, arguments) };
+        let image = Image { name, version, module: &read, bom: &bom, labels: labels(&stem, arguments) };
         let archive = pack(&image).map_err(|error| format!("{name}: {error}"))?;
         for (file, bytes) in [(format!("{stem}.oci.tar"), &archive), (format!("{stem}.cdx.json"), &bom)] {
             let path = directory.join(file);
@@ -63,10 +64,10 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-fn labels(name: &str, arguments: &Arguments) -> Vec<Label> {
+fn labels(title: &str, arguments: &Arguments) -> Vec<Label> {
     let label = |name, value: &str| Label { name, value: value.to_owned() };
     let mut labels = vec![
-        label("org.opencontainers.image.title", &format!("ballast-{name}")),
+        label("org.opencontainers.image.title", title),
         label("org.opencontainers.image.version", env!("CARGO_PKG_VERSION")),
         label("org.opencontainers.image.licenses", "Apache-2.0"),
     ];

@@ -7,7 +7,7 @@
     reason = "a test fails loudly"
 )]
 
-use ballast_images::bom::{Metadata, bom};
+use ballast_images::bom::{Metadata, bom, package_of};
 use ballast_images::{Image, Label, pack};
 use flate2::read::GzDecoder;
 use oci_spec::image::{ImageConfiguration, ImageIndex, ImageManifest, OciLayout};
@@ -154,4 +154,16 @@ fn a_bill_of_materials_lists_what_is_linked_and_nothing_else() {
     assert_eq!(bom["components"][0]["purl"], "pkg:cargo/a@1.0.0");
     assert_eq!(bom["components"][0]["licenses"][0]["expression"], "MIT OR Apache-2.0");
     assert!(ballast_images::bom::bom(&metadata, "nobody").is_none());
+}
+
+#[test]
+fn each_form_of_a_module_is_made_of_its_filters_package() {
+    for (file, package) in [
+        ("dist/ballast_rate_limit.wasm", Some("ballast-rate-limit")),
+        ("dist/ballast_rate_limit_requests.wasm", Some("ballast-rate-limit")),
+        ("dist/ballast.wasm", Some("ballast-all")),
+        ("dist/other.wasm", None),
+    ] {
+        assert_eq!(package_of(file.as_ref()).as_deref(), package, "{file}");
+    }
 }
