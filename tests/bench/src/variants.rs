@@ -1,6 +1,7 @@
 //! The configurations that are compared.
 
 mod admin;
+mod chain;
 mod circuit_breaker;
 mod floor;
 mod load_shedding;
@@ -75,7 +76,9 @@ pub fn variants() -> Vec<(&'static str, Vec<Variant>)> {
         ("response-cache", response_cache::variants()),
         ("circuit-breaker", circuit_breaker::variants()),
         ("retry-policy", retry_policy::variants()),
+        ("chain", chain::variants()),
         ("floor", floor::variants()),
+        ("calls", floor::calls()),
     ]
 }
 
@@ -133,6 +136,7 @@ fn wasm(name: &str, module: &str, configuration: &str) -> String {
                       "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
                       config:
                         name: {name}
+                        root_id: {name}
                         vm_config:
                           vm_id: ballast
                           runtime: envoy.wasm.runtime.v8

@@ -34,6 +34,8 @@ struct Arguments {
 }
 
 const CONNECTIONS: usize = 16;
+/// How many times one client's CPU per request one of very many may take, to one decimal.
+const CLIENTS_BUDGET: f64 = 1.2;
 /// How many times the local limit's CPU per request a leased one may take.
 const LEASED_BUDGET: f64 = 1.2;
 
@@ -53,7 +55,10 @@ async fn main() -> Result<()> {
         }
     }
     if wanted("rate-limit") && arguments.clients > 0 {
-        clients(&arguments).await?;
+        let of_one = clients(&arguments).await?;
+        if (of_one * 10.0).round() / 10.0 > CLIENTS_BUDGET {
+            over.push("a limit with very many clients");
+        }
     }
     if wanted("rate-limit") && leased(arguments.rounds, arguments.requests).await? > LEASED_BUDGET {
         over.push("a leased limit");
@@ -120,8 +125,10 @@ async fn compare(arguments: &Arguments, own: Vec<Variant>) -> Result<Vec<&'stati
         Sampled(pairs.map(|(with, without)| with - without).collect())
     };
     let (unit, no_op) = (added(1).median(), samples[1].median());
-    println!("| variant | CPU per request, us | added, us | added / no-op's | all / no-op's | budget |");
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "| variant | CPU per request, us | added, us | added / no-op's | all / no-op's | budget | memory, MiB |"
+    );
+    println!("|---|---|---|---|---|---|---|");
     let mut over = Vec::new();
     for (index, variant) in variants.iter().enumerate() {
         let (total, added) = (&samples[index], added(index));
@@ -135,12 +142,13 @@ async fn compare(arguments: &Arguments, own: Vec<Variant>) -> Result<Vec<&'stati
             over.push(variant.name);
         }
         println!(
-            "| {} | {:.2} ± {:.2} | {:.2} ± {:.2} | {of_added:.2} | {of_total:.2} | {budget} |",
+            "| {} | {:.2} ± {:.2} | {:.2} ± {:.2} | {of_added:.2} | {of_total:.2} | {budget} | {} |",
             variant.name,
             total.median(),
             total.spread(),
             added.median(),
-            added.spread()
+            added.spread(),
+            resident_bytes(envoys[index].pid().await) / (1024 * 1024)
         );
     }
     Ok(over)
@@ -180,8 +188,9 @@ async fn hits(arguments: &Arguments) -> Result<bool> {
     Ok(envoys[1].2.median() / own <= BUDGET)
 }
 
-/// What a decision costs with 1, 1,000 and many clients in the table, and what a client takes in memory.
-async fn clients(arguments: &Arguments) -> Result<()> {
+/// What a decision costs with 1, 1,000 and many clients in the table, and what a client takes in memory. How many times one
+/// client's cost one of many takes.
+async fn clients(arguments: &Arguments) -> Result<f64> {
     let most = arguments.clients;
     let config = limit_by_header(most);
     println!("\n| clients | CPU per request, us | against one client | memory per client, bytes |");
@@ -218,5 +227,5 @@ async fn clients(arguments: &Arguments) -> Result<()> {
             samples.median() / one
         );
     }
-    Ok(())
+    Ok(envoys[2].3.median() / one)
 }

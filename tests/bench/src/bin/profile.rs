@@ -21,7 +21,7 @@ struct Case {
 
 const CACHE: &str = r#"{"cache_status": false, "rules": [{"name": "all"}]}"#;
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     Case { module: "noop", what: "a request", configuration: "{}", request: plain },
     Case { module: "admin", what: "a client's request", configuration: "{}", request: plain },
     Case {
@@ -35,6 +35,19 @@ const CASES: [Case; 13] = [
         what: "one limit, from a lease",
         configuration: r#"{"headers": "none", "limits": [{"name": "per-client", "key": ["client_address"], "rate": "100000/s"}]}"#,
         request: plain,
+    },
+    Case {
+        module: "rate-limit",
+        what: "one limit, clients that come seldom",
+        configuration: r#"{"headers": "none", "limits": [{"name": "per-key", "key": [{"header": "x-key"}], "rate": "100/d", "burst": 1000000}]}"#,
+        request: |workers, number| {
+            // As the stride through all clients in the benchmark: hardly ever the same twice.
+            ballast_contract::status(&workers.get(
+                0,
+                "/",
+                &[("x-key", &format!("client-{}", number * 7_919))],
+            ));
+        },
     },
     Case {
         module: "rate-limit",

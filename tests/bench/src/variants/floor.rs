@@ -98,10 +98,40 @@ const FLOORS: [Floor; 8] = [
 ];
 
 pub(super) fn variants() -> Vec<Variant> {
-    FLOORS.iter().map(|floor| Variant::new(floor.name, None, wasm("floor", &floor.module(), "{}"))).collect()
+    FLOORS.iter().map(Floor::variant).collect()
+}
+
+/// Ten of each call in one callback, and callbacks without calls: a tenth of what one adds is what a call costs.
+pub(super) fn calls() -> Vec<Variant> {
+    const NONE: Floor = Floor { name: "request headers only", request: &[], response: None, log: None };
+    let ten = |name, calls| Floor { name, request: calls, ..NONE };
+    [
+        NONE,
+        Floor { name: "request and response headers", response: Some(&[]), ..NONE },
+        Floor { name: "request headers and log", log: Some(&[]), ..NONE },
+        ten("10 times the clock", &[Clock; 10]),
+        ten("10 times a counter", &[Count; 10]),
+        ten("10 times a gauge", &[Metric; 10]),
+        ten("10 times a histogram", &[Record; 10]),
+        ten("10 times a property", &[ADDRESS; 10]),
+        ten("10 times filter state that is not there", &[Property("ballast.circuit-breaker"); 10]),
+        ten("10 times a header that is not there", &[Missing; 10]),
+        ten("10 times a header", &[Header(":path"); 10]),
+        ten("10 times all headers", &[Headers; 10]),
+        ten("10 times setting a header", &[SetHeader(0); 10]),
+        ten("10 times reading shared data", &[Shared; 10]),
+        ten("10 times writing shared data", &[Swap; 10]),
+    ]
+    .iter()
+    .map(Floor::variant)
+    .collect()
 }
 
 impl Floor {
+    fn variant(&self) -> Variant {
+        Variant::new(self.name, None, wasm("floor", &self.module(), "{}"))
+    }
+
     /// Writes the module; its path, as configurations name modules.
     fn module(&self) -> String {
         let mut text = Text::default();
