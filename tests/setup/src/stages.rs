@@ -10,6 +10,7 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Write};
 use std::ops::AddAssign;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// How many tests ended in which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,6 +38,7 @@ pub fn run(checks: &[&str], tests: &[&str]) -> bool {
     let mut ran = 0;
     for (target, kind) in checks.chain(tests) {
         println!("\n=== {target}");
+        let begin = Instant::now();
         let (count, ended_well) = match run_stage(target) {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -44,6 +46,7 @@ pub fn run(checks: &[&str], tests: &[&str]) -> bool {
                 (Count::default(), false)
             }
         };
+        println!("=== {target}: {count}, {} s", begin.elapsed().as_secs());
         let (count, remark) = judge(kind, count, ended_well);
         total += count;
         remarks.extend(remark.map(|remark| format!("{target}: {remark}")));
