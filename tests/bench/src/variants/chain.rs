@@ -1,6 +1,7 @@
 //! Five filters one behind the other: as modules of their own, and as plugins of the one module with all filters.
 
 use super::{Variant, filter};
+use ballast_harness::with_one_module;
 
 pub(super) fn variants() -> Vec<Variant> {
     let chain = [
@@ -17,8 +18,7 @@ pub(super) fn variants() -> Vec<Variant> {
         ("retry-policy", r#"{"policies": [{"name": "all", "via": "router"}]}"#),
     ];
     let own: String = chain.iter().map(|(name, configuration)| filter(name, configuration)).collect();
-    let names = chain.map(|(name, _)| format!("ballast_{}.wasm", name.replace('-', "_")));
-    let one = names.iter().fold(own.clone(), |text, name| text.replace(name, "ballast.wasm"));
+    let one = with_one_module(&own);
     vec![
         Variant::new("five filters, modules of their own", None, own),
         Variant::new("five filters, one module", None, one),

@@ -36,7 +36,7 @@ pub(crate) const SHIPPED: &[Shipped] = &[
 
 /// Each of them, and the one with all filters, which does nothing without a `root_id` that names one.
 pub(crate) fn every() -> impl Iterator<Item = &'static Shipped> {
-    SHIPPED.iter().chain([&all::ALL])
+    SHIPPED.iter().chain([&*all::ALL])
 }
 
 impl Shipped {

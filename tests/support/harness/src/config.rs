@@ -53,8 +53,10 @@ pub(crate) fn with_modules(text: &str) -> String {
     }
 }
 
-/// Forms of a module that leave callbacks out stay what they are.
-fn with_one_module(text: &str) -> String {
+/// The same with the module that has all filters in place of each filter's own. Forms of a module that leave callbacks out stay what
+/// they are.
+#[must_use]
+pub fn with_one_module(text: &str) -> String {
     let own = Regex::new(
         r"dist/ballast_(admin|circuit_breaker|load_shedding|rate_limit|response_cache|retry_policy)\.wasm",
     );

@@ -38,7 +38,7 @@ mod wait;
 pub use builder::EnvoyBuilder;
 pub use client::{ClientError, Connection, Pending, Protocol, Request, Response};
 pub use companions::Companions;
-pub use config::{free_ports, missing_modules, with_ports};
+pub use config::{free_ports, missing_modules, with_one_module, with_ports};
 pub use envoy::Envoy;
 pub use error::StartError;
 pub use launch::{Ended, Launched, Mode, Spec};
