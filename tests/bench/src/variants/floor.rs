@@ -46,54 +46,58 @@ struct Floor {
     /// `None`: the callback is not exported.
     response: Option<&'static [Call]>,
     log: Option<&'static [Call]>,
+    /// When the stream is destroyed, which is always exported.
+    delete: &'static [Call],
 }
 
 const STATUS: Call = Property("response\0code");
 const ADDRESS: Call = Property("source\0address");
 
+const NONE: Floor =
+    Floor { name: "request headers only", request: &[], response: None, log: None, delete: &[] };
+
 const FLOORS: [Floor; 8] = [
-    Floor { name: "floor: request headers only", request: &[], response: None, log: None },
-    Floor {
-        name: "floor: one limit, no responses seen",
-        request: &[ADDRESS, Clock],
-        response: None,
-        log: None,
-    },
+    Floor { name: "floor: request headers only", ..NONE },
+    Floor { name: "floor: one limit, no responses seen", request: &[ADDRESS, Clock], ..NONE },
     Floor {
         name: "floor: one limit, draft-11 headers",
         request: &[ADDRESS, Clock],
         response: Some(&[SetHeader(2), SetHeader(2)]),
-        log: None,
+        ..NONE
     },
     Floor {
         name: "floor: circuit breaker, one breaker",
         request: &[Header(":path"), Missing, Clock],
         response: Some(&[Clock, Answers]),
-        log: Some(&[Count, Clock, Metric, Count, Metric]),
+        delete: &[Count, Clock, Metric, Count, Metric],
+        ..NONE
     },
     Floor {
         name: "floor: circuit breaker, many breakers",
         request: &[Header(":path"), Missing, Clock],
         response: Some(&[Clock, Answers]),
-        log: Some(&[Count, Clock, Shared, Swap]),
+        delete: &[Count, Clock, Shared, Swap],
+        ..NONE
     },
     Floor {
         name: "floor: retry policy, by the router",
         request: &[Headers, Count, Metric, Metric, Missing, SetHeader(0), SetHeader(0)],
         response: Some(&[Missing, Missing, Record]),
         log: Some(&[]),
+        ..NONE
     },
     Floor {
         name: "floor: retry policy, by replay",
         request: &[Headers, Count, SetHeader(0)],
         response: Some(&[STATUS, Record]),
         log: Some(&[]),
+        ..NONE
     },
     Floor {
         name: "floor: response cache, a miss, not stored",
         request: &[Headers, Metric, Clock, Clock, Shared, Count],
         response: Some(&[Answers, Clock, Clock, Count]),
-        log: None,
+        ..NONE
     },
 ];
 
@@ -103,7 +107,6 @@ pub(super) fn variants() -> Vec<Variant> {
 
 /// Ten of each call in one callback, and callbacks without calls: a tenth of what one adds is what a call costs.
 pub(super) fn calls() -> Vec<Variant> {
-    const NONE: Floor = Floor { name: "request headers only", request: &[], response: None, log: None };
     let ten = |name, calls| Floor { name, request: calls, ..NONE };
     [
         NONE,
@@ -146,6 +149,7 @@ impl Floor {
         if let Some(calls) = self.response {
             callback("proxy_on_response_headers", "i32 i32 i32", calls, "(i32.const 0)");
         }
+        callback("proxy_on_delete", "i32", self.delete, "");
         if let Some(calls) = self.log {
             callback("proxy_on_log", "i32", calls, "");
         }
@@ -260,7 +264,6 @@ impl Text {
             (func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 1))
             (func (export "proxy_on_configure") (param i32 i32) (result i32) {configure} (i32.const 1))
             (func (export "proxy_on_context_create") (param i32 i32))
-            (func (export "proxy_on_delete") (param i32))
             {exports})"#,
             imports.join("\n")
         )
