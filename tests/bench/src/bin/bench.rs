@@ -8,10 +8,10 @@
 
 use anyhow::Result;
 use ballast_bench::{
-    Budget, HELD, Sampled, Variant, caches, cpu_nanos, leased, limit_by_header, resident_bytes, variants,
-    yardsticks,
+    Budget, HELD, Sampled, Statuses, Variant, caches, cpu_nanos, keep_off_last, leased, limit_by_header,
+    resident_bytes, saturate, variants, yardsticks,
 };
-use ballast_harness::{Envoy, Load, Request};
+use ballast_harness::{Envoy, Request};
 use ballast_upstream::{Answer, Upstream};
 use clap::Parser;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,18 +22,19 @@ use std::time::Duration;
 struct Arguments {
     /// The filters to measure, by name; all if none is named.
     filters: Vec<String>,
-    /// Rounds; each variant runs once in each.
-    #[arg(long, default_value_t = 15)]
+    /// Rounds; each variant runs once in each. Many short ones: what is compared has run close together.
+    #[arg(long, default_value_t = 75)]
     rounds: usize,
     /// Requests of a variant in a round.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 4_000)]
     requests: u64,
     /// The clients of the rate limiter's largest table; 0 leaves that part out.
     #[arg(long, default_value_t = 1_000_000)]
     clients: u64,
 }
 
-const CONNECTIONS: usize = 16;
+/// The requests before the first round: a VM compiles anew what is called often.
+const WARM_UP: u64 = 20_000;
 /// How many times one client's CPU per request one of very many may take, to one decimal.
 const CLIENTS_BUDGET: f64 = 1.2;
 /// How many times the local limit's CPU per request a leased one may take.
@@ -70,24 +71,40 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// CPU microseconds per request of one load.
-async fn measure(envoy: &Envoy, load: Load, status: u16, requests: u64) -> Result<f64> {
-    let pid = envoy.pid().await;
-    let before = cpu_nanos(pid);
-    let report = load.connections(CONNECTIONS).requests(requests).run().await?;
-    anyhow::ensure!(report.answers() == requests && report.status(status) == requests, "{report}");
-    Ok((cpu_nanos(pid) - before) as f64 / requests as f64 / 1_000.0)
+/// What the requests of a load are like.
+#[derive(Clone, Copy)]
+enum Requests {
+    /// All the same.
+    Same,
+    /// Each for a path that no other was for.
+    Varied,
+    /// Of clients that come in turn, each `step` after the one before, of so many.
+    Of { clients: u64, step: u64 },
 }
 
-/// Requests for one path, or each for another.
-fn load(envoy: &Envoy, varied: bool) -> Load {
-    /// Goes on from load to load, so that no path comes twice.
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let (one, base) = (Load::of(&envoy.url("/")), envoy.url("/"));
-    if !varied {
-        return one;
+impl Requests {
+    /// Sends so many of them.
+    fn send(self, envoy: &Envoy, count: u64) -> Result<Statuses> {
+        /// Goes on from load to load, so that no path comes twice.
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        saturate(&envoy.url("/"), count, |number| match self {
+            Self::Same => ("/".to_owned(), String::new()),
+            Self::Varied => (format!("/{}", NEXT.fetch_add(1, Ordering::Relaxed)), String::new()),
+            Self::Of { clients, step } => {
+                ("/".to_owned(), format!("x-key: client-{}\r\n", number.wrapping_mul(step) % clients))
+            }
+        })
     }
-    one.each(move |_, _| Request::get(&format!("{base}{}", NEXT.fetch_add(1, Ordering::Relaxed))))
+
+    /// CPU microseconds per request, each of which must be answered with this status.
+    async fn measure(self, envoy: &Envoy, status: u16, count: u64) -> Result<f64> {
+        let pid = envoy.pid().await;
+        let before = cpu_nanos(pid);
+        let statuses = self.send(envoy, count)?;
+        let took = cpu_nanos(pid) - before;
+        anyhow::ensure!(statuses == Statuses::from([(status, count)]), "not all {status}: {statuses:?}");
+        Ok(took as f64 / count as f64 / 1_000.0)
+    }
 }
 
 /// The table of one filter's variants; those that are over their budgets.
@@ -99,6 +116,7 @@ async fn compare(arguments: &Arguments, own: Vec<Variant>) -> Result<Vec<&'stati
     for variant in &variants {
         let builder = Envoy::builder().config(variant.bootstrap()).upstream(upstream.address());
         let envoy = builder.concurrency(1).name(variant.name).start().await?;
+        keep_off_last(envoy.pid().await)?;
         if variant.held {
             held.push(Request::get(&envoy.url(HELD)).timeout(Duration::from_secs(3_600)).begin().await?);
             while upstream.in_flight_at(HELD) < held.len() as u64 {
@@ -106,7 +124,7 @@ async fn compare(arguments: &Arguments, own: Vec<Variant>) -> Result<Vec<&'stati
             }
         }
         // Whatever state a variant needs comes about here; its answers may differ until then.
-        load(&envoy, variant.varied).connections(CONNECTIONS).requests(arguments.requests / 4).run().await?;
+        requests_of(variant).send(&envoy, WARM_UP)?;
         envoys.push(envoy);
     }
     let mut samples = vec![Sampled::default(); variants.len()];
@@ -115,7 +133,7 @@ async fn compare(arguments: &Arguments, own: Vec<Variant>) -> Result<Vec<&'stati
             // Another order in each round: who runs after whom must not matter.
             let index = (index + round) % variants.len();
             let (variant, envoy) = (&variants[index], &envoys[index]);
-            let cpu = measure(envoy, load(envoy, variant.varied), variant.status, arguments.requests).await?;
+            let cpu = requests_of(variant).measure(envoy, variant.status, arguments.requests).await?;
             samples[index].0.push(cpu);
         }
     }
@@ -154,6 +172,10 @@ async fn compare(arguments: &Arguments, own: Vec<Variant>) -> Result<Vec<&'stati
     Ok(over)
 }
 
+fn requests_of(variant: &Variant) -> Requests {
+    if variant.varied { Requests::Varied } else { Requests::Same }
+}
+
 /// What a hit with a body of 1 KiB costs, against Envoy's own cache.
 async fn hits(arguments: &Arguments) -> Result<bool> {
     const BUDGET: f64 = 1.25;
@@ -163,13 +185,14 @@ async fn hits(arguments: &Arguments) -> Result<bool> {
     for (name, bootstrap) in caches() {
         let builder = Envoy::builder().config(bootstrap).upstream(upstream.address());
         let envoy = builder.concurrency(1).name(name).start().await?;
-        measure(&envoy, load(&envoy, false), 200, arguments.requests / 4).await?;
+        keep_off_last(envoy.pid().await)?;
+        Requests::Same.measure(&envoy, 200, WARM_UP).await?;
         envoys.push((name, envoy, Sampled::default()));
     }
     let before = upstream.received();
     for _ in 0..arguments.rounds {
         for (_, envoy, samples) in &mut envoys {
-            samples.0.push(measure(envoy, load(envoy, false), 200, arguments.requests).await?);
+            samples.0.push(Requests::Same.measure(envoy, 200, arguments.requests).await?);
         }
     }
     anyhow::ensure!(upstream.received() == before, "not every request was a hit");
@@ -198,23 +221,17 @@ async fn clients(arguments: &Arguments) -> Result<f64> {
     let mut envoys = Vec::new();
     for clients in [1, 1_000, most] {
         let envoy = Envoy::builder().config(config.clone()).concurrency(1).start().await?;
-        let load = move |url: &str| {
-            Load::of(url)
-                .each(move |number, request| request.header("x-key", format!("client-{}", number % clients)))
-        };
+        keep_off_last(envoy.pid().await)?;
         let empty = resident_bytes(envoy.pid().await);
-        measure(&envoy, load(&envoy.url("/")), 200, clients.max(arguments.requests)).await?;
+        Requests::Of { clients, step: 1 }.measure(&envoy, 200, clients.max(WARM_UP)).await?;
         let memory = (resident_bytes(envoy.pid().await).saturating_sub(empty)) / clients;
         envoys.push((clients, envoy, memory, Sampled::default()));
     }
     for _ in 0..arguments.rounds {
         for (clients, envoy, _, samples) in &mut envoys {
-            let clients = *clients;
             // Strides through all clients, so that each round meets another part of the table.
-            let load = Load::of(&envoy.url("/")).each(move |number, request| {
-                request.header("x-key", format!("client-{}", number.wrapping_mul(7_919) % clients))
-            });
-            samples.0.push(measure(envoy, load, 200, arguments.requests).await?);
+            let requests = Requests::Of { clients: *clients, step: 7_919 };
+            samples.0.push(requests.measure(envoy, 200, arguments.requests).await?);
         }
     }
     let one = envoys[0].3.median();
