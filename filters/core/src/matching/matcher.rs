@@ -34,7 +34,7 @@ impl Direction {
 struct RawMatcher {
     /// One of these methods.
     methods: Option<Vec<Method>>,
-    /// The path without its query.
+    /// The path without its query. The prefix `/` is every request.
     path: Option<Pattern>,
     /// One of these hosts, without port; `*.example.com` is every host below `example.com`.
     hosts: Option<Vec<Host>>,
@@ -200,7 +200,7 @@ impl TryFrom<RawMatcher> for Matcher {
         }));
         Ok(Self {
             methods: filled("methods", raw.methods)?,
-            path: raw.path,
+            path: raw.path.filter(|path| !path.is_every_path()),
             hosts: filled("hosts", raw.hosts)?,
             headers: raw.headers,
             properties,

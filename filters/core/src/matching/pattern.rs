@@ -41,6 +41,12 @@ impl Pattern {
             Self::Regex(regex) => regex.is_match(&String::from_utf8_lossy(value)),
         }
     }
+
+    /// Whether every path matches: they all begin with `/`. What is written so is meant for every request, and costs as
+    /// little as no condition.
+    pub(super) fn is_every_path(&self) -> bool {
+        matches!(self, Self::Prefix(text) if text == "/")
+    }
 }
 
 impl TryFrom<RawPattern> for Pattern {

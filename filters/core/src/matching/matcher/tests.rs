@@ -83,13 +83,24 @@ fn what_cannot_be_meant_is_refused() {
 #[test]
 fn needs_name_what_can_be_asked_for_and_nothing_else() {
     let mut needs = Needs::default();
-    matcher(r#"{"path": {"prefix": "/"}, "headers": [{"name": "X-A", "present": true}], "cluster": "c"}"#)
+    matcher(r#"{"path": {"prefix": "/a"}, "headers": [{"name": "X-A", "present": true}], "cluster": "c"}"#)
         .needs(&mut needs);
     assert_eq!(needs.headers, [":path", "x-a"].map(str::to_owned).into());
     assert_eq!(needs.properties, [Property::ClusterName].into());
     let mut none = Needs::default();
     matcher("{}").needs(&mut none);
+    matcher(r#"{"path": {"prefix": "/"}}"#).needs(&mut none);
     assert_eq!(none, Needs::default());
+}
+
+#[test]
+fn the_prefix_of_every_path_is_for_every_request() {
+    let all = matcher(r#"{"path": {"prefix": "/"}}"#);
+    for path in ["/", "/a?b", "*"] {
+        assert!(all.matches(&Sample::default().with(":path", path)), "{path}");
+    }
+    // CONNECT has none.
+    assert!(all.matches(&Sample::default()));
 }
 
 #[test]
