@@ -2,8 +2,8 @@
 //!
 //! # How
 //!
-//! A request looks at its rule's watch list, which is empty while all breakers are closed; only if its breaker is on
-//! it, the breaker itself is asked. Answers are looked at when their headers come. Outcomes are recorded in one place,
+//! A request looks at its rule's watch list, which is empty while all breakers are closed and is read again when a breaker has
+//! changed; only if its breaker is on it, the breaker itself is asked. Answers are looked at when their headers come. Outcomes are recorded in one place,
 //! when the stream is destroyed, which is told anyway and so costs no call into the VM of its own; only a call that turns into
 //! another protocol is recorded when it does.
 //!
@@ -24,7 +24,6 @@ mod snapshots;
 
 use ballast_core::circuit_breaker::config::{Config, Fallback, Selected};
 use ballast_core::circuit_breaker::operator::{Forced, ORDERS};
-use ballast_core::circuit_breaker::watch::Watch;
 use ballast_core::circuit_breaker::{Admission, Admitted, Admitting, LetThrough, StateName, Subject};
 use ballast_core::config::{Mode, OnError};
 use ballast_core::matching::Needs;
@@ -41,7 +40,7 @@ use ballast_host::{
 use call::Call;
 use core::time::Duration;
 use fleet::Fleet;
-use refusal::{Problems, Refusal};
+use refusal::{Answers, Refusal};
 use rule_state::RuleState;
 
 /// What a response says in shadow mode: the breaker that would have refused.
@@ -55,7 +54,7 @@ pub struct CircuitBreaker {
     rules: Vec<RuleState>,
     /// What proxies tell each other.
     fleet: Option<Fleet>,
-    problems: Problems,
+    answers: Answers,
     /// Some rule sends refused requests to another cluster.
     reroutes: bool,
     /// Some rule has breakers that are told apart by a hash.
@@ -91,7 +90,7 @@ impl Filter for CircuitBreaker {
             plan: ReadPlan::new(&needs),
             rules: rules.collect::<Result<_, _>>()?,
             fleet: Fleet::new(&config, cx)?,
-            problems: Problems::new(&config),
+            answers: Answers::new(&config, cx.host),
             reroutes: config.breakers.iter().any(|rule| reroutes(&rule.fallback)),
             hashes: config.breakers.iter().any(|rule| !rule.is_single),
             looked_at: MonoTime::ZERO,
@@ -145,8 +144,14 @@ impl Filter for CircuitBreaker {
     }
 
     fn on_tick<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
+        self.rules.iter().for_each(|state| state.metrics.flush(cx.host));
+        self.rules.iter_mut().for_each(RuleState::forget_list);
         self.look(cx);
         self.meet_fleet(cx);
+    }
+
+    fn on_end<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
+        self.rules.iter().for_each(|state| state.metrics.flush(cx.host));
     }
 
     fn on_message<H: Host>(&mut self, cx: &mut Cx<'_, H>, _: Member, payload: &[u8]) {
@@ -176,7 +181,7 @@ impl CircuitBreaker {
         enforced: bool,
         cx: &mut Cx<'_, H>,
     ) -> Flow {
-        let (Some(rule), Some(state)) = (self.config.breakers.get(number), self.rules.get(number)) else {
+        let (Some(rule), Some(state)) = (self.config.breakers.get(number), self.rules.get_mut(number)) else {
             return Flow::Continue;
         };
         let forced = state.forced();
@@ -189,18 +194,16 @@ impl CircuitBreaker {
             }
             Forced::Closed | Forced::MetricsOnly => {}
         }
-        let Ok(watch) = cx.host.shared(&state.watch_key) else { return self.broken(Some(number), cx) };
-        let watch = Watch::read(watch.value.as_deref());
+        let Ok(watched) = state.watched(fingerprint, cx.host) else { return self.broken(Some(number), cx) };
         let call = |let_through, started| Some(Call::new(number, fingerprint, let_through, started));
-        if watch.proves_closed(fingerprint) {
+        if watched.is_closed {
             // The clock is read after the list: what closes later than this dropped nothing of this call.
             let at = cx.host.now();
             stream.call = call(LetThrough::Closed { at }, at);
             return Flow::Continue;
         }
         let now = cx.host.now();
-        let listed = watch.entry(fingerprint).copied();
-        if let Some(wait) = listed.and_then(|listed| state.remains_open(&listed, now)) {
+        if let Some(wait) = watched.entry.and_then(|listed| state.remains_open(&listed, now)) {
             return self.refuse(stream, number, enforced, StateName::Open.as_str(), Some(wait), cx);
         }
         let mut subject = Subject::new(&rule.shared_name, rule.table, fingerprint, state.policy(rule));
@@ -223,7 +226,7 @@ impl CircuitBreaker {
             (Admission::Pass, _) => {
                 let at = cx.host.now();
                 if let Some(since) = closed_since {
-                    self.tidy(number, watch.entry(fingerprint), since, now, cx);
+                    self.tidy(number, watched.entry.as_ref(), since, now, cx);
                 }
                 stream.call = call(LetThrough::Closed { at }, at);
                 Flow::Continue
@@ -239,7 +242,7 @@ impl CircuitBreaker {
             // Nobody without an identity is given a probe.
             (Admission::Probe { .. }, None) => self.broken(Some(number), cx),
             (Admission::Refuse { state, wait }, _) => {
-                if let (StateName::Open, Some(listed), Some(wait)) = (state, listed, wait)
+                if let (StateName::Open, Some(listed), Some(wait)) = (state, watched.entry, wait)
                     && let Some(known) = self.rules.get_mut(number)
                 {
                     known.found_open(listed, now.after(wait));
@@ -266,13 +269,13 @@ impl CircuitBreaker {
         }
         self.count(number, |metrics| metrics.refused.add(cx.host, 1));
         let refusal = Refusal { rule: rule.name.as_str(), reason, wait };
-        refusal::fall_back(&self.config, &self.problems, rule, refusal, cx)
+        refusal::fall_back(&self.config, &self.answers, rule, refusal, cx)
     }
 
     fn deny<H: Host>(&self, number: usize, reason: &str, cx: &Cx<'_, H>) -> Flow {
         self.count(number, |metrics| metrics.refused.add(cx.host, 1));
         let rule = self.config.breakers.get(number).map_or("", |rule| rule.name.as_str());
-        refusal::deny(&self.config, &self.problems, Refusal { rule, reason, wait: None }, cx)
+        refusal::deny(&self.config, &self.answers, Refusal { rule, reason, wait: None }, cx)
     }
 
     /// The shared store does not answer, for one rule or at all.
@@ -285,7 +288,7 @@ impl CircuitBreaker {
                 let rule = number.and_then(|number| self.config.breakers.get(number));
                 let rule = rule.map_or("", |rule| rule.name.as_str());
                 let refusal = Refusal { rule, reason: "error", wait: None };
-                refusal::deny(&self.config, &self.problems, refusal, cx)
+                refusal::deny(&self.config, &self.answers, refusal, cx)
             }
             _ => Flow::Continue,
         }

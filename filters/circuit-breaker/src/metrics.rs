@@ -2,13 +2,13 @@
 
 use ballast_core::circuit_breaker::status::{Calls, Counted, Transitions};
 use ballast_core::circuit_breaker::{Change, StateName};
-use ballast_host::{Counter, Cx, Gauge, Host, StartError};
+use ballast_host::{Collected, Counter, Cx, Gauge, Host, StartError};
 
 /// The metrics of one rule.
 #[derive(Debug)]
 pub(crate) struct RuleMetrics {
     /// Calls that succeeded, failed, and that say nothing.
-    pub(crate) succeeded: Counter,
+    pub(crate) succeeded: Collected,
     pub(crate) failed: Counter,
     pub(crate) ignored: Counter,
     /// Outcomes of a state that had ended.
@@ -38,7 +38,7 @@ impl RuleMetrics {
         let calls = |outcome| cx.counter("calls", &[("rule", rule), ("outcome", outcome)]);
         let transitions = |to| cx.counter("transitions", &[("rule", rule), ("to", to)]);
         Ok(Self {
-            succeeded: calls("success")?,
+            succeeded: calls("success")?.into(),
             failed: calls("failure")?,
             ignored: calls("ignored")?,
             late: calls("late")?,
@@ -60,7 +60,7 @@ impl RuleMetrics {
         let read = |counter: Counter| counter.value(host).unwrap_or(0);
         Counted {
             calls: Calls {
-                success: read(self.succeeded),
+                success: self.succeeded.value(host).unwrap_or(0),
                 failure: read(self.failed),
                 ignored: read(self.ignored),
                 late: read(self.late),
@@ -77,6 +77,11 @@ impl RuleMetrics {
                 to_closed: read(self.to_closed),
             },
         }
+    }
+
+    /// Adds what was only counted here so far.
+    pub(crate) fn flush(&self, host: &impl Host) {
+        self.succeeded.flush(host);
     }
 
     pub(crate) fn changed(&self, host: &impl Host, change: &Change) {

@@ -20,12 +20,11 @@ impl CircuitBreaker {
         let Some(rule) = self.config.breakers.get(call.rule) else { return };
         let verdict = call.verdict(rule, cx.host);
         self.count(call.rule, |metrics| {
-            let outcome = match verdict {
-                Verdict::Success => metrics.succeeded,
-                Verdict::Failure => metrics.failed,
-                Verdict::Ignored => metrics.ignored,
-            };
-            outcome.add(cx.host, 1);
+            match verdict {
+                Verdict::Success => metrics.succeeded.one(),
+                Verdict::Failure => metrics.failed.add(cx.host, 1),
+                Verdict::Ignored => metrics.ignored.add(cx.host, 1),
+            }
             if call.is_slow() && verdict != Verdict::Ignored {
                 metrics.slow.add(cx.host, 1);
             }
@@ -130,6 +129,9 @@ impl CircuitBreaker {
     ) {
         let Some(rule) = self.config.breakers.get(number) else { return };
         self.count(number, |metrics| metrics.changed(cx.host, change));
+        if let Some(state) = self.rules.get(number) {
+            state.has_changed(cx.host);
+        }
         let key = Key { rule: Rc::clone(&rule.shared_name), what: What::History };
         // The breaker has changed, whether the history could be written or not.
         let _ = cx.run(&mut Rewrite::new(key, Remember { fingerprint, change: *change }));
@@ -165,6 +167,9 @@ impl CircuitBreaker {
                 Delist { fingerprint: entry.fingerprint, closed_since: closed_since.max(entry.since) };
             // What is left on the list is found again by the next request.
             let _ = cx.run(&mut Rewrite::new(key, delist));
+            if let Some(state) = self.rules.get(number) {
+                state.has_changed(cx.host);
+            }
             self.show(number, cx);
         }
     }

@@ -2,7 +2,9 @@
 
 use ballast_core::circuit_breaker::config::{Config, Fallback, Rule};
 use ballast_core::http::{Problem, accepts_problem, is_grpc, retry_after_seconds};
-use ballast_host::{Cx, Flow, Host, HostRandom, LogLevel, Map, Reply};
+use ballast_core::random::{Random, SplitMix};
+use ballast_host::{Cx, Flow, Host, LogLevel, Map, Reply};
+use core::cell::Cell;
 use core::time::Duration;
 
 /// The status of a refusal that no rule has one for.
@@ -17,22 +19,39 @@ pub(crate) const FACT: &str = "circuit-breaker";
 /// What a refusal says to people.
 const TITLE: &str = "Upstream is being left alone";
 
-/// The problem details for each status that refusals have, written once: what is refused must cost little.
+/// What refusals are made of, prepared once: what is refused must cost little.
 #[derive(Debug)]
-pub(crate) struct Problems(Vec<(u16, Vec<u8>)>);
+pub(crate) struct Answers {
+    /// The problem details for each status that refusals have.
+    problems: Vec<(u16, Vec<u8>)>,
+    /// For jitter: a sequence of its own, since the proxy's randomness is a call.
+    random: Cell<SplitMix>,
+}
 
-impl Problems {
-    pub(crate) fn new(config: &Config) -> Self {
+impl Answers {
+    pub(crate) fn new(config: &Config, host: &impl Host) -> Self {
         let answers = config.breakers.iter().filter_map(|rule| match &rule.fallback {
             Fallback::Answer { status, .. } => Some(*status),
             Fallback::Cluster(_) => None,
         });
-        Self(answers.chain([BROKEN]).map(|status| (status, problem(status))).collect())
+        Self {
+            problems: answers.chain([BROKEN]).map(|status| (status, problem(status))).collect(),
+            random: Cell::new(SplitMix::new(host.random())),
+        }
     }
 
-    fn of(&self, status: u16) -> Vec<u8> {
-        let known = self.0.iter().find(|(known, _)| *known == status);
+    fn problem(&self, status: u16) -> Vec<u8> {
+        let known = self.problems.iter().find(|(known, _)| *known == status);
         known.map_or_else(|| problem(status), |(_, json)| json.clone())
+    }
+}
+
+impl Random for &Answers {
+    fn next_u64(&mut self) -> u64 {
+        let mut random = self.random.get();
+        let bits = random.next_u64();
+        self.random.set(random);
+        bits
     }
 }
 
@@ -61,7 +80,7 @@ pub(crate) fn state<H: Host>(rule: &str, reason: &str, cx: &Cx<'_, H>) {
 /// Sends the request where its rule says: an answer, or another cluster.
 pub(crate) fn fall_back<H: Host>(
     config: &Config,
-    problems: &Problems,
+    answers: &Answers,
     rule: &Rule,
     refusal: Refusal<'_>,
     cx: &Cx<'_, H>,
@@ -69,7 +88,7 @@ pub(crate) fn fall_back<H: Host>(
     state(refusal.rule, refusal.reason, cx);
     match &rule.fallback {
         Fallback::Answer { status, body, headers } => {
-            answer(config, problems, *status, body.as_deref(), headers, refusal, cx)
+            answer(config, answers, *status, body.as_deref(), headers, refusal, cx)
         }
         Fallback::Cluster(cluster) => reroute(cluster, cx),
     }
@@ -78,12 +97,12 @@ pub(crate) fn fall_back<H: Host>(
 /// The shared store does not answer, or the request lacks its key.
 pub(crate) fn deny<H: Host>(
     config: &Config,
-    problems: &Problems,
+    answers: &Answers,
     refusal: Refusal<'_>,
     cx: &Cx<'_, H>,
 ) -> Flow {
     state(refusal.rule, refusal.reason, cx);
-    answer(config, problems, BROKEN, None, &[], refusal, cx)
+    answer(config, answers, BROKEN, None, &[], refusal, cx)
 }
 
 fn reroute<H: Host>(cluster: &str, cx: &Cx<'_, H>) -> Flow {
@@ -98,7 +117,7 @@ fn reroute<H: Host>(cluster: &str, cx: &Cx<'_, H>) -> Flow {
 
 fn answer<H: Host>(
     config: &Config,
-    problems: &Problems,
+    answers: &Answers,
     status: u16,
     body: Option<&str>,
     more: &[(String, String)],
@@ -116,7 +135,7 @@ fn answer<H: Host>(
         headers.push(("grpc-retry-pushback-ms".to_owned(), b"-1".to_vec()));
     }
     let wait = refusal.wait.unwrap_or(Duration::from_secs(1));
-    let seconds = retry_after_seconds(wait, config.retry_after_jitter, &mut HostRandom(host));
+    let seconds = retry_after_seconds(wait, config.retry_after_jitter, &mut &*answers);
     headers.push(("retry-after".to_owned(), seconds.to_string().into_bytes()));
     // Whatever its status is: it is no answer of the upstream's, and no cache keeps it.
     headers.push(("cache-control".to_owned(), b"no-store".to_vec()));
@@ -126,7 +145,7 @@ fn answer<H: Host>(
         None if grpc => TITLE.as_bytes().to_vec(),
         None if accepts_problem(of_request("accept").as_deref()) => {
             headers.push(("content-type".to_owned(), Problem::MEDIA_TYPE.into()));
-            problems.of(status)
+            answers.problem(status)
         }
         None => [TITLE, "\n"].concat().into_bytes(),
     };

@@ -6,10 +6,11 @@ use ballast_core::circuit_breaker::config::Rule;
 use ballast_core::circuit_breaker::gather::Known;
 use ballast_core::circuit_breaker::operator::{Forced, Order};
 use ballast_core::circuit_breaker::policy::Policy;
-use ballast_core::circuit_breaker::watch::Entry;
+use ballast_core::circuit_breaker::watch::{Entry, Watch};
 use ballast_core::circuit_breaker::{Key, What};
+use ballast_core::slots::Fingerprint;
 use ballast_core::time::MonoTime;
-use ballast_host::{Cx, Gauge, Host, StartError};
+use ballast_host::{Cx, Gauge, Host, HostError, StartError};
 use core::time::Duration;
 use std::rc::Rc;
 
@@ -25,8 +26,27 @@ pub(crate) struct RuleState {
     pub(crate) order: Option<Order>,
     initial: Forced,
     pub(crate) gather: Option<Gather>,
+    /// Grows with each change of a breaker's state, after the change.
+    changes: Gauge,
+    /// The watch list, and how many changes there had been before it was read.
+    listed: Option<(u64, Watch)>,
     /// The breaker that was last found open, as it stands on the watch list, and until when it is.
     known_open: Option<(Entry, MonoTime)>,
+}
+
+/// What the watch list says of one breaker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watched {
+    /// It is certainly closed.
+    pub(crate) is_closed: bool,
+    /// Its entry.
+    pub(crate) entry: Option<Entry>,
+}
+
+impl Watched {
+    fn on(watch: &Watch, fingerprint: Fingerprint) -> Self {
+        Self { is_closed: watch.proves_closed(fingerprint), entry: watch.entry(fingerprint).copied() }
+    }
 }
 
 /// The counters of a rule with one breaker: see the core's `gather`.
@@ -56,6 +76,8 @@ impl RuleState {
             order: None,
             initial: rule.initial_state,
             gather,
+            changes: cx.gauge("changes", &labels)?,
+            listed: None,
             known_open: None,
         })
     }
@@ -73,6 +95,38 @@ impl RuleState {
     /// When an operator closed all breakers of the rule; the origin if none ever did.
     pub(crate) fn reset_at(&self) -> MonoTime {
         self.order.map_or(MonoTime::ZERO, |order| order.reset_at)
+    }
+
+    /// What the watch list says of a breaker. While no breaker changes, and until the next tick, what was read once is still so: whether
+    /// there was a change is asked at a tenth of the price.
+    ///
+    /// # Errors
+    ///
+    /// The list cannot be read.
+    pub(crate) fn watched(
+        &mut self,
+        fingerprint: Fingerprint,
+        host: &impl Host,
+    ) -> Result<Watched, HostError> {
+        // Before the list is read: what changes later is seen next time.
+        let changes = self.changes.value(host);
+        if let Some((_, watch)) = self.listed.as_ref().filter(|(known, _)| Some(*known) == changes) {
+            return Ok(Watched::on(watch, fingerprint));
+        }
+        let watch = Watch::read(host.shared(&self.watch_key)?.value.as_deref());
+        let watched = Watched::on(&watch, fingerprint);
+        self.listed = changes.map(|changes| (changes, watch));
+        Ok(watched)
+    }
+
+    /// A breaker has changed: the list is read again by all workers.
+    pub(crate) fn has_changed(&self, host: &impl Host) {
+        self.changes.add(host, 1);
+    }
+
+    /// On each tick: the list is read again, in case a worker died between a change and telling of it.
+    pub(crate) fn forget_list(&mut self) {
+        self.listed = None;
     }
 
     /// How long a breaker remains open that was found open before: nothing but time and an operator ends that, and whoever closes

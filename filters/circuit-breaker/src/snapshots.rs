@@ -62,15 +62,17 @@ impl CircuitBreaker {
             let now = cx.host.now().max(ordered.issued.after(core::time::Duration::from_nanos(2)));
             for putting in part.puttings(&self.config, age, now) {
                 let state = self.rules.iter().zip(&self.config.breakers);
-                let state =
+                let mut state =
                     state.filter(|(_, rule)| putting.is_of(rule.name.as_str())).map(|(state, _)| state);
-                let gather = state.filter_map(|state| state.gather.as_ref()).next();
+                let state = state.next();
+                let gather = state.and_then(|state| state.gather.as_ref());
                 let gathered = gather.and_then(|gather| gather.gathered.value(cx.host));
                 if let Some(mut enlisting) = putting.enlisting() {
                     cx.run(&mut enlisting).map_err(|_| SILENT)?;
                 }
                 if cx.run(&mut putting.converse(gathered)).map_err(|_| SILENT)? {
                     done.restored += 1;
+                    state.into_iter().for_each(|state| state.has_changed(cx.host));
                     if let Some(gather) = gather {
                         // What others believe of the breaker is no longer so.
                         gather.events.add(cx.host, 1);

@@ -64,6 +64,7 @@ fn another_cluster_is_named_by_a_header_that_no_client_can_set() {
     assert_eq!(named(&workers), None);
     trip(&workers);
     assert_eq!(named(&workers).as_deref(), Some("backup"));
+    workers.roots.iter().for_each(|root| root.tick().unwrap());
     assert_eq!(crate::metric(&workers.host, "calls", ";outcome=success"), 1, "the backup is not judged");
 }
 
