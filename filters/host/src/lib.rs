@@ -67,7 +67,7 @@ pub use host::{
     MetricKind, QueueId, Reply, Shared, StreamId,
 };
 pub use log::About;
-pub use metrics::{Collected, Counter, Gauge, Histogram};
+pub use metrics::{Collected, CollectedHistogram, Counter, Gauge, Histogram};
 pub use orders::{OrderId, Ordered};
 pub use parking::{Ask, Asked, Permit};
 pub use proxy::Proxy;

@@ -8,6 +8,7 @@ use crate::context::Cx;
 use crate::filter::StartError;
 use crate::host::{Host, MetricId, MetricKind};
 use ballast_core::catalogue::{Buckets, metric_name};
+use ballast_core::vec_map::VecMap;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -102,6 +103,41 @@ impl Histogram {
         if let Ok(mut gathered) = self.gathered.try_borrow_mut() {
             gathered.record(value);
         }
+    }
+}
+
+/// A histogram of a few different values that nearly every request records one of: collected in the VM, and recorded when the filter
+/// [flushes](Self::flush) it, on its tick. A VM that dies takes along what it has not recorded: a tick's worth.
+#[derive(Debug)]
+pub struct CollectedHistogram {
+    histogram: Histogram,
+    counts: RefCell<VecMap<u64, u64>>,
+}
+
+impl CollectedHistogram {
+    /// Counts one of this value.
+    pub fn one(&self, value: u64) {
+        // Nobody holds it for longer than a line.
+        if let Ok(mut counts) = self.counts.try_borrow_mut() {
+            match counts.get_mut(&value) {
+                Some(count) => *count += 1,
+                None => _ = counts.insert(value, 1),
+            }
+        }
+    }
+
+    /// Records what was counted since the last time.
+    pub fn flush(&self, host: &impl Host) {
+        let counts = self.counts.try_borrow_mut().map(|mut counts| core::mem::take(&mut *counts));
+        for (value, count) in counts.unwrap_or_default().iter() {
+            (0..*count).for_each(|_| self.histogram.record(host, *value));
+        }
+    }
+}
+
+impl From<Histogram> for CollectedHistogram {
+    fn from(histogram: Histogram) -> Self {
+        Self { histogram, counts: RefCell::default() }
     }
 }
 

@@ -87,7 +87,7 @@ impl Filter for RetryPolicy {
         if policy.mode == Mode::Disabled || asked.is_upgrade {
             return Flow::Continue;
         }
-        running.metrics.requests.add(cx.host, 1);
+        running.metrics.requests.one();
         let is_enforced = self.config.mode == Mode::Enforce && policy.is_enforced(&mut HostRandom(cx.host));
         let may_retry = asked.may_repeat && (!asked.is_retry || policy.retry_of_retry);
         let request = CapturedRequest::new(headers, end);
@@ -200,9 +200,14 @@ impl Filter for RetryPolicy {
 
     fn on_tick<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
         let on_error = self.config.on_error;
+        self.running.iter().for_each(|running| running.metrics.flush(cx.host));
         self.running.iter_mut().for_each(|running| running.roll(cx, on_error));
         let waiting = self.running.iter().map(|running| running.waiting).sum();
         self.waiting.show(waiting, cx);
+    }
+
+    fn on_end<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
+        self.running.iter().for_each(|running| running.metrics.flush(cx.host));
     }
 
     fn status<H: Host>(&mut self, cx: &mut Cx<'_, H>) -> Option<Draft> {

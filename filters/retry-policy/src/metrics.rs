@@ -3,7 +3,7 @@
 use ballast_core::retry_policy::attempts::Refusal;
 use ballast_core::retry_policy::outcome::Outcome;
 use ballast_core::retry_policy::status::Counted;
-use ballast_host::{Counter, Cx, Gauge, Histogram, Host, StartError};
+use ballast_host::{Collected, CollectedHistogram, Counter, Cx, Gauge, Histogram, Host, StartError};
 
 /// Why an attempt was retried.
 const REASONS: [&str; 4] = ["status", "connect_failure", "reset", "timeout"];
@@ -12,13 +12,13 @@ const REASONS: [&str; 4] = ["status", "connect_failure", "reset", "timeout"];
 #[derive(Debug)]
 pub(crate) struct PolicyMetrics {
     /// Requests that the policy is for; the budget is a share of it.
-    pub(crate) requests: Counter,
+    pub(crate) requests: Collected,
     /// Retries ever counted against the budget; what was counted and not made is taken back.
     pub(crate) spent: Gauge,
     /// Thousandths of the throttle's tokens that are gone.
     pub(crate) tokens_gone: Gauge,
     /// Attempts of each request.
-    attempts: Histogram,
+    attempts: CollectedHistogram,
     /// Retries that the filter made, by [`REASONS`].
     retries: [Counter; 4],
     /// Retries that the router made.
@@ -46,10 +46,10 @@ impl PolicyMetrics {
         let refused = Refusal::ALL.iter().map(|refusal| Ok((*refusal, by("refused", refusal.as_str())?)));
         let [status, connect, reset, timeout] = REASONS;
         Ok(Self {
-            requests: cx.counter("requests", &labels)?,
+            requests: cx.counter("requests", &labels)?.into(),
             spent: cx.gauge("spent", &labels)?,
             tokens_gone: cx.gauge("millitokens_gone", &labels)?,
-            attempts: cx.histogram("attempts", &labels)?,
+            attempts: cx.histogram("attempts", &labels)?.into(),
             retries: [
                 by("retries", status)?,
                 by("retries", connect)?,
@@ -74,7 +74,7 @@ impl PolicyMetrics {
         let signed = |gauge: Gauge| gauge.value(host).unwrap_or(0).cast_signed();
         let retries = REASONS.iter().zip(self.retries).chain([(&"router", self.router_retries)]);
         Counted {
-            requests: read(self.requests),
+            requests: self.requests.value(host).unwrap_or(0),
             budget_left: 0,
             budget_spent: signed(self.spent).max(0).unsigned_abs(),
             millitokens_gone: signed(self.tokens_gone),
@@ -86,6 +86,12 @@ impl PolicyMetrics {
             hedges_won: read(self.hedges_won),
             hedges_cancelled: read(self.hedges_cancelled),
         }
+    }
+
+    /// Adds what was only counted here so far.
+    pub(crate) fn flush(&self, host: &impl Host) {
+        self.requests.flush(host);
+        self.attempts.flush(host);
     }
 
     pub(crate) fn refused(&self, host: &impl Host, refusal: Refusal) {
@@ -112,7 +118,7 @@ impl PolicyMetrics {
 
     /// A request has its answer.
     pub(crate) fn finished(&self, host: &impl Host, attempts: u64, success: bool) {
-        self.attempts.record(host, attempts);
+        self.attempts.one(attempts);
         if success && attempts > 1 {
             self.success_after_retry.add(host, 1);
         }
