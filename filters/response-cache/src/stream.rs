@@ -8,6 +8,7 @@ use ballast_core::response_cache::store::{Leadership, Ticket, Waiter};
 use ballast_core::slots::Fingerprint;
 use ballast_core::time::MonoTime;
 use ballast_host::{CapturedRequest, Replacement};
+use std::rc::Rc;
 
 /// Where a request stands.
 #[derive(Debug, Default)]
@@ -60,7 +61,8 @@ pub struct Asked {
     pub(crate) has_searched: bool,
     /// Whether its answer came from there.
     pub(crate) is_adopted: bool,
-    pub(crate) request: CapturedRequest,
+    /// Shared, so that it can be read while the rest is taken along.
+    pub(crate) request: Rc<CapturedRequest>,
     /// What its headers say, once they were read.
     pub(crate) seen: Option<Seen>,
     pub(crate) wanted: Wanted,

@@ -200,7 +200,7 @@ impl ResponseCache {
         let mut asked = fetching.asked;
         asked.is_adopted = true;
         // If it cannot be kept, or a purge came in between, it is fetched after all.
-        self.decide(asked, After::Arrival, cx)
+        self.decide_later(asked, After::Arrival, cx)
     }
 
     /// The store has answered a request that waits for it.

@@ -38,7 +38,7 @@ const PATHS: [Path; 4] = [
             ("proxy_increment_metric", 1),
             ("proxy_send_local_response", 1),
         ],
-        instructions: 23_119,
+        instructions: 19_061,
     },
     Path {
         name: "a hit of the shared level",
@@ -54,7 +54,7 @@ const PATHS: [Path; 4] = [
             ("proxy_increment_metric", 1),
             ("proxy_send_local_response", 1),
         ],
-        instructions: 30_976,
+        instructions: 27_165,
     },
     Path {
         name: "a miss that is known not to be storable",
@@ -63,11 +63,11 @@ const PATHS: [Path; 4] = [
         before: [2, 0],
         is_hit: false,
         host_calls: &[
-            ("clock_time_get", 4),
+            ("clock_time_get", 1),
             ("proxy_get_header_map_pairs", 2),
             ("proxy_increment_metric", 2),
         ],
-        instructions: 21_829,
+        instructions: 14_695,
     },
     Path {
         name: "a miss that is stored",
@@ -76,7 +76,7 @@ const PATHS: [Path; 4] = [
         before: [0, 0],
         is_hit: false,
         host_calls: &[
-            ("clock_time_get", 5),
+            ("clock_time_get", 4),
             ("proxy_get_buffer_bytes", 1),
             ("proxy_get_header_map_pairs", 2),
             ("proxy_get_metric", 2),
@@ -84,7 +84,7 @@ const PATHS: [Path; 4] = [
             ("proxy_increment_metric", 3),
             ("proxy_set_shared_data", 3),
         ],
-        instructions: 55_268,
+        instructions: 49_504,
     },
 ];
 
