@@ -102,10 +102,7 @@ impl<'a> Index<'a> {
     pub(super) fn has_later(rest: &[u8], key: Fingerprint, sequence: u64) -> bool {
         let mut reader = Reader::new(rest);
         let Some(count) = reader.u8() else { return false };
-        (0..count).any(|_| {
-            let is_later = Entry::peek(&reader).is_some_and(|(of, stamp)| of == key && stamp > sequence);
-            Entry::skip(&mut reader).is_some() && is_later
-        })
+        (0..count).any(|_| Entry::pass(&mut reader).is_some_and(|(of, stamp)| of == key && stamp > sequence))
     }
 
     /// What a lookup needs of the set in these bytes: no more than the entries of one key is taken in.
@@ -121,10 +118,11 @@ impl<'a> Index<'a> {
         }
         let mut entries = Vec::new();
         for _ in 0..reader.u8()? {
-            if Entry::peek(&reader)?.0 == key {
+            let mut ahead = reader;
+            if Entry::pass(&mut ahead)?.0 == key {
                 entries.push(Entry::decode(&mut reader)?);
             } else {
-                Entry::skip(&mut reader)?;
+                reader = ahead;
             }
         }
         Sketch::decode(&mut reader)?;
@@ -133,10 +131,15 @@ impl<'a> Index<'a> {
 
     /// Stamps rise, none is of the future, no place holds two entries.
     fn is_sound(&self) -> bool {
-        let rises = self.entries.is_sorted_by(|before, after| before.stamp < after.stamp);
-        let known = self.entries.last().is_none_or(|entry| entry.stamp <= self.sequence);
-        let places = self.entries.iter().fold(0_u64, |places, entry| places | (1 << (entry.slot & 63)));
-        rises && known && usize::try_from(places.count_ones()).is_ok_and(|count| count == self.entries.len())
+        let (mut before, mut taken) = (None, 0_u64);
+        for entry in &self.entries {
+            let place = 1 << (entry.slot & 63);
+            if before.is_some_and(|before| before >= entry.stamp) || taken & place != 0 {
+                return false;
+            }
+            (before, taken) = (Some(entry.stamp), taken | place);
+        }
+        before.is_none_or(|last| last <= self.sequence)
     }
 
     /// The set as bytes.
