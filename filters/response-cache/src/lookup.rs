@@ -3,7 +3,7 @@
 use crate::metrics::{OPERATOR, SHADOW};
 use crate::remote::Searching;
 use crate::say;
-use crate::storage::{Kept, Looked};
+use crate::storage::{Kept, Looked, Wanted};
 use crate::stream::{Asked, Fetching, Lead, Stream, Waiting};
 use crate::{Parking, ResponseCache};
 use ballast_core::config::OnError;
@@ -213,8 +213,14 @@ impl ResponseCache {
             (wait.filter(|_| asked.looks < MOST_LOOKS), max_wait, found)
             && let (Some(me), Some(secret)) = (cx.member(), cx.secret())
         {
-            let material = [&asked.wanted.primary[..], &asked.wanted.target.overrides, &latest].concat();
-            let wanted = secret.fingerprint("flight", &material);
+            let Wanted { primary, key, target } = &asked.wanted;
+            // Where nothing but the key tells what is wanted, its hash is the name.
+            let wanted = if target.overrides.is_empty() && latest.is_empty() {
+                *key
+            } else {
+                let material = [&primary[..], &target.overrides, &latest].concat();
+                secret.fingerprint("flight", &material)
+            };
             let number = self.next_waiting();
             let until = match after {
                 After::Flight { until, .. } => until,

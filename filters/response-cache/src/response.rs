@@ -163,12 +163,11 @@ impl ResponseCache {
         // The client gets the part that it has asked for.
         let filling = kept.and_then(|kept| combinable(&kept, &new));
         let filling = filling.map(|filling| Filling { before: Vec::new(), after: Vec::new(), ..filling });
-        let body = Vec::with_capacity(announced.unwrap_or(0));
         *stream = Stream::Collecting(Box::new(Collecting {
             asked,
             lead,
             new: *new,
-            body,
+            body: Vec::new(),
             announced,
             filling,
             is_given_up: false,
@@ -252,7 +251,10 @@ impl ResponseCache {
                 Validated::Freshened(plan) => {
                     let new = self.new_answer(asked, *plan, head.length, cx);
                     let Some(new) = new else { return Some(Judged::Mismatch) };
-                    match rendered(&request, &new.head, body, Served::Validated, now, cx) {
+                    let head = new.head.head();
+                    let rendered =
+                        head.and_then(|head| rendered(&request, &head, body, Served::Validated, now, cx));
+                    match rendered {
                         Some((rendered, serve)) => Judged::Instead(rendered, serve, Some(Box::new(new))),
                         None => Judged::Mismatch,
                     }

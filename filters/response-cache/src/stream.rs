@@ -2,7 +2,7 @@
 
 use crate::remote::{Duty, Searching};
 use crate::storage::{Kept, Wanted};
-use ballast_core::response_cache::head::Head;
+use ballast_core::response_cache::head::Sealed;
 use ballast_core::response_cache::rules::{Fetch, Fields, Line, Parts, Policy, Request, Seen};
 use ballast_core::response_cache::store::{Leadership, Ticket, Waiter};
 use ballast_core::slots::Fingerprint;
@@ -137,9 +137,11 @@ pub struct Collecting {
 }
 
 /// An answer to be stored, but for its body.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct NewAnswer {
-    pub(crate) head: Head<'static>,
+    pub(crate) head: Sealed,
+    /// Until when it is of any use.
+    pub(crate) dead_at: MonoTime,
     pub(crate) variant: Vec<u8>,
     pub(crate) tags: Vec<Fingerprint>,
     pub(crate) may_transform: bool,

@@ -15,6 +15,7 @@ use super::stored::Stored;
 use super::strip::{stored_fields, updated_fields};
 use super::vary::Vary;
 use crate::time::MonoTime;
+use std::borrow::Cow;
 
 /// A request and the head of its answer.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +38,7 @@ pub struct Plan<'a> {
     /// What is known of it.
     pub stored: Stored,
     /// Its fields, with a `Date` if it had none.
-    pub fields: Vec<(&'a [u8], std::borrow::Cow<'a, [u8]>)>,
+    pub fields: Vec<(&'a [u8], Cow<'a, [u8]>)>,
     /// What it varies by.
     pub vary: Vary,
     /// What directs it.
@@ -153,10 +154,11 @@ fn parts(request: &Seen, response: Fields<'_>) -> Result<Parts, Refused> {
 
 /// The fields as they are stored: with the time it came as its `Date` if it has none (RFC 9110, section 6.6.1), and of a
 /// part without what describes the part.
-fn with_date<'a>(lines: &[Line<'a>], status: u16, now: Now) -> Vec<(&'a [u8], std::borrow::Cow<'a, [u8]>)> {
+fn with_date<'a>(lines: &[Line<'a>], status: u16, now: Now) -> Vec<(&'a [u8], Cow<'a, [u8]>)> {
     let is_of_part = |name: &[u8]| status == 206 && matches!(name, b"content-range" | b"content-length");
     let kept = lines.iter().filter(|(name, _)| !is_of_part(name));
-    let mut fields: Vec<_> = kept.map(|(name, value)| (*name, (*value).into())).collect();
+    let mut fields: Vec<(&[u8], Cow<'_, [u8]>)> = Vec::with_capacity(lines.len() + 1);
+    fields.extend(kept.map(|(name, value)| (*name, Cow::Borrowed(*value))));
     if !fields.iter().any(|(name, _)| *name == b"date") {
         fields.push((b"date".as_slice(), super::date::format_date(now.unix_seconds()).into_bytes().into()));
     }
