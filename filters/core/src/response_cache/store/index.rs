@@ -160,7 +160,7 @@ impl<'a> Index<'a> {
         writer.finish()
     }
 
-    fn encode_front(&self, writer: &mut Writer) {
+    pub(super) fn encode_front(&self, writer: &mut Writer) {
         writer.u8(VERSION);
         writer.u64(self.walked);
         writer.u64(self.sequence);
@@ -246,15 +246,19 @@ impl<'a> Index<'a> {
     /// A place that no entry has: that after the last one taken, so that a place is left alone for long.
     pub(super) fn free_slot(&self) -> Option<u8> {
         let taken = self.entries.iter().fold(0_u64, |taken, entry| taken | (1 << (entry.slot & 63)));
-        let ways = u8::try_from(WAYS).unwrap_or(u8::MAX);
-        let after = self.entries.last().map_or(0, |entry| entry.slot.wrapping_add(1));
-        (0..ways).map(|step| after.wrapping_add(step) % ways).find(|slot| taken & (1 << (slot & 63)) == 0)
+        free_place(taken, self.entries.last().map_or(0, |entry| entry.slot.wrapping_add(1)))
     }
 
     /// How many variants of a key are listed.
     pub(super) fn has_most_variants(&self, key: Fingerprint) -> bool {
         self.entries.iter().filter(|entry| entry.key == key).count() >= MOST_VARIANTS
     }
+}
+
+/// The first place from `after` on, and round again, that is not among the `taken` ones, one bit each.
+pub(super) fn free_place(taken: u64, after: u8) -> Option<u8> {
+    let ways = u8::try_from(WAYS).unwrap_or(u8::MAX);
+    (0..ways).map(|step| after.wrapping_add(step) % ways).find(|slot| taken & (1 << (slot & 63)) == 0)
 }
 
 /// Half of a fingerprint is enough where a mix-up only costs an answer that could have been stored.
