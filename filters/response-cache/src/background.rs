@@ -167,10 +167,12 @@ impl ResponseCache {
             Judged::Instead(_, _, Some(new)) => {
                 self.count(&asked, |metrics| metrics.revalidated.add(cx.host, 1));
                 let body = kept.map(|kept| kept.object.body.clone()).unwrap_or_default();
-                self.store(&asked, *new, &body, &mut lead, cx);
+                let now = new.received;
+                self.store(&asked, *new, &body, now, &mut lead, cx);
             }
             Judged::Pass(Some(new), _) if body.len() <= self.most_body() => {
-                self.store(&asked, *new, &body, &mut lead, cx);
+                let now = new.received;
+                self.store(&asked, *new, &body, now, &mut lead, cx);
             }
             Judged::Pass(_, refused) => {
                 if let Some(refused) = refused {

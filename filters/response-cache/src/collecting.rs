@@ -80,7 +80,7 @@ impl ResponseCache {
             let sealed = head.seal();
             new.head = sealed;
         }
-        self.store(&collecting.asked, new, &body, &mut collecting.lead, cx);
+        self.store(&collecting.asked, new, &body, cx.host.now(), &mut collecting.lead, cx);
     }
 }
 

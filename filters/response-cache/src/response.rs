@@ -59,7 +59,8 @@ impl ResponseCache {
                     self.count(&asked, |metrics| metrics.revalidated.add(cx.host, 1));
                     let body =
                         fetching.kept.as_ref().map(|kept| kept.object.body.clone()).unwrap_or_default();
-                    self.store(&asked, *new, &body, lead, cx);
+                    let now = new.received;
+                    self.store(&asked, *new, &body, now, lead, cx);
                 } else {
                     self.end_flight(
                         lead,
@@ -156,7 +157,8 @@ impl ResponseCache {
             return Flow::Continue;
         }
         if end {
-            self.store(&fetching.asked, *new, b"", &mut fetching.lead, cx);
+            let now = new.received;
+            self.store(&fetching.asked, *new, b"", now, &mut fetching.lead, cx);
             return Flow::Continue;
         }
         let Fetching { asked, lead, kept, .. } = fetching;

@@ -51,15 +51,17 @@ impl ResponseCache {
         let dead_at = dead_at(&stored, Fields::new(&lines));
         let tags = fingerprints(Fields::new(&lines), &asked.wanted, &secret);
         let head = Sealed::new(&stored, length, lines.into_iter());
-        Some(NewAnswer { head, dead_at, variant, tags, may_transform: plan.may_transform })
+        let received = stored.received;
+        Some(NewAnswer { head, received, dead_at, variant, tags, may_transform: plan.may_transform })
     }
 
-    /// Stores an answer with its whole body, and lets those go on that wait for it.
+    /// Stores an answer with its whole body, whose end has come `now`, and lets those go on that wait for it.
     pub(crate) fn store<H: Host>(
         &mut self,
         asked: &Asked,
         new: NewAnswer,
         body: &[u8],
+        now: MonoTime,
         lead: &mut Lead,
         cx: &mut Cx<'_, H>,
     ) {
@@ -67,8 +69,7 @@ impl ResponseCache {
             self.count(asked, |metrics| metrics.refused(cx.host, DRAINING));
             return self.end_flight(lead, Outcome::Released, cx);
         }
-        let NewAnswer { head, dead_at, variant, tags, may_transform } = new;
-        let now = cx.host.now();
+        let NewAnswer { head, dead_at, variant, tags, may_transform, .. } = new;
         let compress = self.config.store.compress.as_ref();
         let (codec, packed) = match compress.and_then(|_| head.head()) {
             Some(head) => {

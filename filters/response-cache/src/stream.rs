@@ -140,6 +140,8 @@ pub struct Collecting {
 #[derive(Debug, Default)]
 pub(crate) struct NewAnswer {
     pub(crate) head: Sealed,
+    /// When its head came.
+    pub(crate) received: MonoTime,
     /// Until when it is of any use.
     pub(crate) dead_at: MonoTime,
     pub(crate) variant: Vec<u8>,

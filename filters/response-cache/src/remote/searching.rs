@@ -195,9 +195,10 @@ impl ResponseCache {
         let fields = Fields::new(&lines);
         let tags = fingerprints(fields, &fetching.asked.wanted, &secret);
         let directives = Directives::parse(fields.all("cache-control"));
+        let received = cx.host.now();
         let (dead_at, may_transform) = (dead_at(&head.stored, fields), !directives.no_transform);
-        let new = NewAnswer { head: head.seal(), dead_at, variant, tags, may_transform };
-        self.store(&fetching.asked, new, body, &mut fetching.lead, cx);
+        let new = NewAnswer { head: head.seal(), received, dead_at, variant, tags, may_transform };
+        self.store(&fetching.asked, new, body, received, &mut fetching.lead, cx);
         let mut asked = fetching.asked;
         asked.is_adopted = true;
         // If it cannot be kept, or a purge came in between, it is fetched after all.

@@ -108,7 +108,7 @@ const PATHS: [Path; 5] = [
             ("proxy_increment_metric", 5),
             ("proxy_set_shared_data", 3),
         ],
-        instructions: 52_100,
+        instructions: 50_594,
     },
 ];
 

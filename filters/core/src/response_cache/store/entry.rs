@@ -233,6 +233,7 @@ fn cut<'a>(reader: &mut Reader<'a>) -> Option<(&'a [u8; HEAD_BYTES], &'a [u8])> 
 }
 
 /// Variant, URL and the rest of a tail: its tags.
+#[inline(always)]
 fn parts(tail: &[u8]) -> Option<(&[u8], &[u8], Reader<'_>)> {
     let (variant, rest) = sized(tail)?;
     let (url, rest) = sized(rest)?;
