@@ -67,6 +67,10 @@ impl WallTime {
 
 /// Whole nanoseconds of `span`, saturating at `u64::MAX` (about 584 years).
 pub fn nanos(span: Duration) -> u64 {
+    // What saturates is rare, and the modules are built for machines that multiply 128 bits in many steps.
+    if span.as_secs() < u64::MAX / 1_000_000_000 {
+        return span.as_secs() * 1_000_000_000 + u64::from(span.subsec_nanos());
+    }
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 

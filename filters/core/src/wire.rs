@@ -51,6 +51,16 @@ impl Writer {
         self.raw(bytes.get(..length as usize).unwrap_or(bytes));
     }
 
+    /// How many bytes there are so far.
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none yet.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The finished value.
     pub fn finish(self) -> Vec<u8> {
         self.0

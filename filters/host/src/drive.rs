@@ -65,20 +65,21 @@ where
     M: Machine<Key: Display + PartialEq>,
 {
     let mut input = Input::Start;
-    // What is read is mostly written next: its name is made once.
-    let mut named: Option<(M::Key, String)> = None;
+    // What is read is mostly written soon: its name is made once. Two are read before the first is written at the most.
+    let mut named: [Option<(M::Key, String)>; 2] = [None, None];
     loop {
         input = match machine.resume(input) {
             Step::Get(key) => {
                 let name = scope.key(&key);
                 let read = host.shared(&name);
-                named = Some((key, name));
+                let [last, before] = &mut named;
+                *before = last.replace((key, name));
                 read.map_or(Input::Failed, |Shared { value, version }| Input::Value { value, version })
             }
             Step::Swap { key, version, value } => {
-                let swapped = match &named {
-                    Some((known, name)) if *known == key => host.swap_shared(name, &value, version),
-                    _ => host.swap_shared(&scope.key(&key), &value, version),
+                let swapped = match named.iter().flatten().find(|(known, _)| *known == key) {
+                    Some((_, name)) => host.swap_shared(name, &value, version),
+                    None => host.swap_shared(&scope.key(&key), &value, version),
                 };
                 swapped.map_or(Input::Failed, Input::Swapped)
             }

@@ -56,7 +56,8 @@ impl ResponseCache {
         match self.judge(&fetching, response, status, None, cx) {
             Judged::Pass(Some(new), _) if body.len() <= self.most_body() => {
                 is_stored = true;
-                self.store(&fetching.asked, *new, &body, &mut fetching.lead, cx);
+                let now = new.received;
+                self.store(&fetching.asked, *new, &body, now, &mut fetching.lead, cx);
             }
             _ => self.end_flight(&mut fetching.lead, self.uncacheable(), cx),
         }

@@ -10,12 +10,13 @@ use crate::storage::{Kept, Wanted};
 use crate::stream::{Asked, Fetching, Lead};
 use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::key::Target;
-use ballast_core::response_cache::rules::{Fetch, Fields, Forward};
+use ballast_core::response_cache::rules::{Fetch, Fields, Forward, Request};
 use ballast_core::response_cache::store::{Join, Joined, Outcome};
 use ballast_host::{
     CallAnswer, CallToken, CapturedRequest, Cx, Headers, Host, HttpCall, LogLevel, route_cluster,
 };
 use core::time::Duration;
+use std::rc::Rc;
 
 /// How long a fetch in the background may take.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -166,10 +167,12 @@ impl ResponseCache {
             Judged::Instead(_, _, Some(new)) => {
                 self.count(&asked, |metrics| metrics.revalidated.add(cx.host, 1));
                 let body = kept.map(|kept| kept.object.body.clone()).unwrap_or_default();
-                self.store(&asked, *new, &body, &mut lead, cx);
+                let now = new.received;
+                self.store(&asked, *new, &body, now, &mut lead, cx);
             }
             Judged::Pass(Some(new), _) if body.len() <= self.most_body() => {
-                self.store(&asked, *new, &body, &mut lead, cx);
+                let now = new.received;
+                self.store(&asked, *new, &body, now, &mut lead, cx);
             }
             Judged::Pass(_, refused) => {
                 if let Some(refused) = refused {
@@ -214,7 +217,8 @@ impl ResponseCache {
                 continue;
             };
             let fields = headers.lines();
-            let wanted = Wanted::new(Target::of(Fields::new(&fields), &rule.key, None), &secret);
+            let asks = Request::read(Fields::new(&fields), false, false);
+            let wanted = Wanted::new(Target::of(&asks, &rule.key, None), &secret);
             drop(fields);
             let asked = Asked {
                 rule: number,
@@ -226,7 +230,7 @@ impl ResponseCache {
                 looks: 0,
                 has_searched: false,
                 is_adopted: false,
-                request: CapturedRequest::new(headers, true),
+                request: Rc::new(CapturedRequest::new(headers, true)),
                 seen: None,
                 wanted,
             };

@@ -27,6 +27,9 @@ impl ResponseCache {
             Ok(piece) if piece.len() == size => {
                 if collecting.body.is_empty() {
                     collecting.body = piece;
+                    // Mostly this is all.
+                    let more = collecting.announced.map_or(0, |bytes| bytes.saturating_sub(size));
+                    collecting.body.reserve_exact(more);
                 } else {
                     collecting.body.extend_from_slice(&piece);
                 }
@@ -65,16 +68,19 @@ impl ResponseCache {
     }
 
     fn store_collected<H: Host>(&mut self, collecting: &mut Collecting, cx: &mut Cx<'_, H>) {
-        let mut new = collecting.new.clone();
+        let mut new = core::mem::take(&mut collecting.new);
         let mut body = core::mem::take(&mut collecting.body);
         if let Some(filling) = &collecting.filling
-            && let Some(newer) = &new.head.stored.parts
+            && let Some(mut head) = new.head.head()
+            && let Some(newer) = &head.stored.parts
             && let Some((parts, combined)) = filling.parts.combine(&filling.stored, newer, &body)
         {
             body = combined;
-            new.head.stored.parts = Some(parts).filter(|parts| !parts.is_complete());
+            head.stored.parts = Some(parts).filter(|parts| !parts.is_complete());
+            let sealed = head.seal();
+            new.head = sealed;
         }
-        self.store(&collecting.asked, new, &body, &mut collecting.lead, cx);
+        self.store(&collecting.asked, new, &body, cx.host.now(), &mut collecting.lead, cx);
     }
 }
 
@@ -100,8 +106,10 @@ impl Filling {
 /// Stored parts that a new part can be combined with.
 pub(crate) fn combinable(kept: &Kept, new: &NewAnswer) -> Option<Filling> {
     let head = Head::decode(&kept.object.head)?;
-    let (parts, newer) = (head.stored.parts.clone()?, new.head.stored.parts.as_ref()?);
-    let (old_lines, new_lines) = (head.lines(), new.head.lines());
+    let parts = head.stored.parts.clone()?;
+    let new = new.head.head()?;
+    let newer = new.stored.parts.as_ref()?;
+    let (old_lines, new_lines) = (head.lines(), new.lines());
     if parts.complete_length != newer.complete_length
         || !may_combine(Fields::new(&old_lines), Fields::new(&new_lines))
     {

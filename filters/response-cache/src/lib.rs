@@ -226,7 +226,7 @@ impl Filter for ResponseCache {
             TIMED_OUT => After::TimeOut,
             _ => After::Flight { waiter, seems_dead: number == SEEMS_DEAD, until: waiting.until },
         };
-        let verdict = self.decide(waiting.asked, after, cx);
+        let verdict = self.decide_later(waiting.asked, after, cx);
         next_of(verdict, stream, cx)
     }
 

@@ -3,18 +3,19 @@
 use crate::metrics::{OPERATOR, SHADOW};
 use crate::remote::Searching;
 use crate::say;
-use crate::storage::{Kept, Looked};
+use crate::storage::{Kept, Looked, Wanted};
 use crate::stream::{Asked, Fetching, Lead, Stream, Waiting};
 use crate::{Parking, ResponseCache};
 use ballast_core::config::OnError;
 use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::reply::{Rendered, render};
 use ballast_core::response_cache::rules::{
-    Bypass, Candidate, Fetch, Fields, Forward, Lookup, Now, Serve, Served, lookup, spared,
+    Bypass, Candidate, Fetch, Fields, Forward, Lookup, Now, Request, Serve, Served, lookup, spared,
 };
 use ballast_core::response_cache::store::{Alone, Join, Joined, Parked, Waiter};
 use ballast_core::time::MonoTime;
 use ballast_host::{Cx, Half, Host, Map, Next, Reply};
+use std::rc::Rc;
 
 /// How often a request looks again because something was stored while it was about to wait.
 const MOST_LOOKS: u8 = 3;
@@ -50,27 +51,39 @@ pub(crate) enum After {
 }
 
 impl ResponseCache {
-    /// Decides about a request. Its stream is the one that the proxy acts on.
-    pub(crate) fn decide<H: Host>(
+    /// Decides about a request whose headers were read before. Its stream is the one that the proxy acts on.
+    pub(crate) fn decide_later<H: Host>(
         &mut self,
-        mut asked: Box<Asked>,
+        asked: Box<Asked>,
         after: After,
         cx: &mut Cx<'_, H>,
     ) -> Verdict {
-        let now = now(cx.host);
-        let lines = asked.lines();
-        let fields = Fields::new(&lines);
+        let captured = Rc::clone(&asked.request);
+        let lines = captured.headers().lines();
         let Some(policy) = self.policies.get(asked.rule) else { return untouched() };
         let request = asked.request(&lines, policy);
+        self.decide(asked, request, after, cx)
+    }
+
+    /// Decides about a request, of which `request` was read.
+    pub(crate) fn decide<H: Host>(
+        &mut self,
+        mut asked: Box<Asked>,
+        request: Request<'_>,
+        after: After,
+        cx: &mut Cx<'_, H>,
+    ) -> Verdict {
+        let mono = cx.host.now();
+        let Some(policy) = self.policies.get(asked.rule) else { return untouched() };
         if request.bypass.is_some() {
             // gRPC, upgrades and what else the cache cannot answer for is not touched at all.
             return untouched();
         }
-        let is_fruitless = after == After::Arrival && self.is_fruitless(&asked, now.mono);
+        let is_fruitless = after == After::Arrival && self.is_fruitless(&asked, mono);
         let looked = if asked.is_bypass || is_fruitless {
             Some(Looked { is_fruitless, ..Looked::default() })
         } else {
-            self.storage.find(&asked.wanted, fields, now.mono, cx)
+            self.storage.find(&asked.wanted, request.fields, mono, cx)
         };
         let Some(looked) = looked else {
             self.storage.metrics.errors.add(cx.host, 1);
@@ -83,9 +96,11 @@ impl ResponseCache {
         };
         if asked.is_bypass {
             let fetch = Fetch::plain(Forward::Bypass(Bypass::Body), !asked.is_no_store);
-            drop(lines);
-            return self.forward(asked, fetch, looked, (None, now.mono), cx);
+            return self.forward(asked, fetch, looked, (None, mono), cx);
         }
+        // Dates are those of what is stored.
+        let wall = looked.kept.as_ref().map_or_else(Default::default, |_| cx.host.wall_time());
+        let now = Now { mono, wall };
         let head = looked.kept.as_ref().and_then(|kept| Head::decode(&kept.object.head));
         let stored_lines = head.as_ref().map(Head::lines).unwrap_or_default();
         let candidate = head.as_ref().zip(looked.kept.as_ref()).map(|(head, kept)| Candidate {
@@ -111,9 +126,8 @@ impl ResponseCache {
                     head.as_ref().and_then(|head| render(head, body, &serve, &Self::boundary(&serve, cx)));
                 let Some(rendered) = rendered else {
                     self.storage.metrics.damaged.add(cx.host, 1);
-                    drop(lines);
                     let fetch = Fetch::plain(Forward::UriMiss, true);
-                    return self.forward(asked, fetch, looked, (None, now.mono), cx);
+                    return self.forward(asked, fetch, looked, (None, mono), cx);
                 };
                 self.serve(&asked, rendered, &serve, collapsed, looked.kept.as_ref(), cx)
             }
@@ -128,11 +142,9 @@ impl ResponseCache {
                     && !request.is_conditional
                     && after != After::TimeOut
                     && matches!(fetch.why, Forward::UriMiss | Forward::VaryMiss | Forward::Stale);
-                let seen = request.seen();
-                drop(lines);
-                asked.seen = Some(seen);
+                asked.seen = Some(request.into_seen());
                 let wait = if may_wait { Some(after) } else { None };
-                self.forward(asked, fetch, looked, (wait, now.mono), cx)
+                self.forward(asked, fetch, looked, (wait, mono), cx)
             }
         }
     }
@@ -201,8 +213,14 @@ impl ResponseCache {
             (wait.filter(|_| asked.looks < MOST_LOOKS), max_wait, found)
             && let (Some(me), Some(secret)) = (cx.member(), cx.secret())
         {
-            let material = [&asked.wanted.primary[..], &asked.wanted.target.overrides, &latest].concat();
-            let wanted = secret.fingerprint("flight", &material);
+            let Wanted { primary, key, target } = &asked.wanted;
+            // Where nothing but the key tells what is wanted, its hash is the name.
+            let wanted = if target.overrides.is_empty() && latest.is_empty() {
+                *key
+            } else {
+                let material = [&primary[..], &target.overrides, &latest].concat();
+                secret.fingerprint("flight", &material)
+            };
             let number = self.next_waiting();
             let until = match after {
                 After::Flight { until, .. } => until,
@@ -234,7 +252,7 @@ impl ResponseCache {
                 }
                 Ok((Joined::LookAgain, _)) => {
                     asked.looks += 1;
-                    return self.decide(asked, after, cx);
+                    return self.decide_later(asked, after, cx);
                 }
                 Err(_) => self.storage.metrics.errors.add(cx.host, 1),
             }

@@ -33,23 +33,22 @@ impl ResponseCache {
         let is_no_store = rule.no_store.iter().any(|condition| condition.applies(&view))
             || self.config.stop_when.stores_nothing(cx.facts());
         let is_enforced = self.config.mode == Mode::Enforce && rule.is_enforced(&mut HostRandom(host));
-        let headers = view.into_headers();
-        let lines = headers.lines();
-        let fields = Fields::new(&lines);
-        let method = fields.get(":method").unwrap_or_default();
+        let captured = Rc::new(CapturedRequest::new(view.into_headers(), end));
+        let lines = captured.headers().lines();
+        let honours = self.policies.get(number).is_some_and(|policy| policy.honours_request_directives);
+        let request = Request::read(Fields::new(&lines), !end, honours);
+        let method = request.method;
         let is_question = method == b"POST" && rule.methods.post;
         let is_changing =
             !is_question && !matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"CONNECT");
         let is_asking = is_question || matches!(method, b"GET" | b"HEAD");
         // Bodies of gRPC and of upgrades are not held, not even for a look.
-        let is_untouched = is_question && Request::read(fields, !end, false).bypass.is_some();
+        let is_untouched = is_question && request.bypass.is_some();
         if !is_asking && !is_changing || is_untouched {
             return Flow::Continue;
         }
         // The store does not answer: nothing can be asked of it, and nothing is in it.
         let Some(secret) = cx.secret() else { return Flow::Continue };
-        let target = Target::of(fields, &rule.key, None);
-        drop(lines);
         let asked = Box::new(Asked {
             rule: number,
             is_enforced,
@@ -60,8 +59,8 @@ impl ResponseCache {
             looks: 0,
             has_searched: false,
             is_adopted: false,
-            wanted: Wanted::new(target, &secret),
-            request: CapturedRequest::new(headers, end),
+            wanted: Wanted::new(Target::of(&request, &rule.key, None), &secret),
+            request: Rc::clone(&captured),
             seen: None,
         });
         if is_asking {
@@ -79,32 +78,7 @@ impl ResponseCache {
             *stream = Stream::Reading(asked);
             return Flow::Pause;
         }
-        self.begin(asked, stream, cx)
-    }
-
-    /// Decides about a request in one of its own callbacks.
-    fn begin<H: Host>(&mut self, asked: Box<Asked>, stream: &mut Stream, cx: &mut Cx<'_, H>) -> Flow {
-        match self.decide(asked, After::Arrival, cx) {
-            Verdict::Reply(reply) => {
-                *stream = say::answered(&reply);
-                Flow::Reply(reply)
-            }
-            Verdict::Forward(state, changes) => {
-                if let Some(fetch) = changes {
-                    change_request(&fetch, cx);
-                }
-                *stream = state;
-                Flow::Continue
-            }
-            Verdict::Wait(waiting) => {
-                *stream = Stream::Waiting(waiting);
-                Flow::Pause
-            }
-            Verdict::Search(searching) => {
-                *stream = Stream::Searching(searching);
-                Flow::Pause
-            }
-        }
+        flow_of(self.decide(asked, request, After::Arrival, cx), stream, cx)
     }
 
     /// A piece of a request's body has come.
@@ -138,17 +112,18 @@ impl ResponseCache {
             *stream = Stream::Reading(asked);
             return Flow::Pause;
         }
-        asked.request.tee(cx.host, size, end, MOST_KEY_BODY);
+        Rc::make_mut(&mut asked.request).tee(cx.host, size, end, MOST_KEY_BODY);
         let hash = asked.request.body().map(body_hash);
-        let (Some(secret), Some(rule), Some(hash)) = (cx.secret(), self.config.rules.get(asked.rule), hash)
+        let (Some(secret), Some(rule), Some(policy), Some(hash)) =
+            (cx.secret(), self.config.rules.get(asked.rule), self.policies.get(asked.rule), hash)
         else {
             return Flow::Continue;
         };
-        let lines = asked.lines();
-        let target = Target::of(Fields::new(&lines), &rule.key, Some(&hash));
-        drop(lines);
-        asked.wanted = Wanted::new(target, &secret);
-        self.begin(asked, stream, cx)
+        let captured = Rc::clone(&asked.request);
+        let lines = captured.headers().lines();
+        let request = asked.request(&lines, policy);
+        asked.wanted = Wanted::new(Target::of(&request, &rule.key, Some(&hash)), &secret);
+        flow_of(self.decide(asked, request, After::Arrival, cx), stream, cx)
     }
 
     /// Nothing of a body has come: its sender is slow, or the proxy does not show bodies of held requests. It goes on, and its
@@ -175,5 +150,30 @@ impl ResponseCache {
         let response = Fields::new(&lines);
         self.invalidate(asked, status_of(response), response, cx);
         Flow::Continue
+    }
+}
+
+/// What becomes of a request in one of its own callbacks.
+fn flow_of<H: Host>(verdict: Verdict, stream: &mut Stream, cx: &Cx<'_, H>) -> Flow {
+    match verdict {
+        Verdict::Reply(reply) => {
+            *stream = say::answered(&reply);
+            Flow::Reply(reply)
+        }
+        Verdict::Forward(state, changes) => {
+            if let Some(fetch) = changes {
+                change_request(&fetch, cx);
+            }
+            *stream = state;
+            Flow::Continue
+        }
+        Verdict::Wait(waiting) => {
+            *stream = Stream::Waiting(waiting);
+            Flow::Pause
+        }
+        Verdict::Search(searching) => {
+            *stream = Stream::Searching(searching);
+            Flow::Pause
+        }
     }
 }

@@ -7,14 +7,16 @@ use crate::metrics::TOO_LARGE;
 use crate::say::{self, CACHE_STATUS};
 use crate::storage::Kept;
 use crate::stream::{Asked, Collecting, Fetching, Filling, NewAnswer, Stream};
+use ballast_core::http::number;
 use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::reply::{Rendered, render};
 use ballast_core::response_cache::rules::{
-    Candidate, Exchange, Failure, Fields, Forward, Headed, Refused, Request, Serve, Served, Validated,
-    may_combine, on_failure, on_head, on_not_modified, on_response, serve,
+    Candidate, Exchange, Failure, Fields, Forward, Headed, Refused, Request, Serve, Served, Validated, admit,
+    on_failure, on_head, on_not_modified, plan, serve,
 };
 use ballast_core::response_cache::store::Outcome;
 use ballast_host::{Answer, Cx, Flow, Host, Map, Next, Replacement};
+use std::borrow::Cow;
 
 /// How a circuit breaker's refusals are told from what else the proxy answers by itself. What the breaker states about the
 /// request is not enough: it does so of a probe, too, which may fail like any other.
@@ -57,7 +59,8 @@ impl ResponseCache {
                     self.count(&asked, |metrics| metrics.revalidated.add(cx.host, 1));
                     let body =
                         fetching.kept.as_ref().map(|kept| kept.object.body.clone()).unwrap_or_default();
-                    self.store(&asked, *new, &body, lead, cx);
+                    let now = new.received;
+                    self.store(&asked, *new, &body, now, lead, cx);
                 } else {
                     self.end_flight(
                         lead,
@@ -133,8 +136,8 @@ impl ResponseCache {
         cx: &mut Cx<'_, H>,
         end: bool,
     ) -> Flow {
-        let announced =
-            response.get("content-length").and_then(|text| core::str::from_utf8(text).ok()?.parse().ok());
+        let announced = response.get("content-length").and_then(number);
+        let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
         let fits = announced.is_none_or(|bytes: usize| bytes <= self.most_body());
         self.mark(&fetching.asked, fetching.fetch.why, status, new.is_some() && fits, cx);
         let Some(new) = new else {
@@ -154,19 +157,19 @@ impl ResponseCache {
             return Flow::Continue;
         }
         if end {
-            self.store(&fetching.asked, *new, b"", &mut fetching.lead, cx);
+            let now = new.received;
+            self.store(&fetching.asked, *new, b"", now, &mut fetching.lead, cx);
             return Flow::Continue;
         }
         let Fetching { asked, lead, kept, .. } = fetching;
         // The client gets the part that it has asked for.
         let filling = kept.and_then(|kept| combinable(&kept, &new));
         let filling = filling.map(|filling| Filling { before: Vec::new(), after: Vec::new(), ..filling });
-        let body = Vec::with_capacity(announced.unwrap_or(0));
         *stream = Stream::Collecting(Box::new(Collecting {
             asked,
             lead,
             new: *new,
-            body,
+            body: Vec::new(),
             announced,
             filling,
             is_given_up: false,
@@ -185,53 +188,10 @@ impl ResponseCache {
     ) -> Judged {
         let asked = &fetching.asked;
         let Some(policy) = self.policies.get(asked.rule) else { return Judged::Pass(None, None) };
-        let lines = asked.lines();
-        let request = asked.request(&lines, policy);
-        let now = now(cx.host);
-        let exchange = Exchange { request: &request, status, response, sent: fetching.sent, now };
-        let head = fetching.kept.as_ref().and_then(|kept| Head::decode(&kept.object.head));
-        let stored_lines = head.as_ref().map(Head::lines).unwrap_or_default();
-        let stored_fields = Fields::new(&stored_lines);
-        if let (Some(head), Some(kept)) = (&head, &fetching.kept)
-            && asked.is_enforced
+        if let Some(kept) = fetching.kept.as_ref().filter(|_| asked.is_enforced)
+            && let Some(judged) = self.judge_kept(fetching, kept, (response, status, failure), cx)
         {
-            let body = kept.object.body.as_slice();
-            if status == 304 && fetching.fetch.is_validating() {
-                return match on_not_modified(&exchange, stored_fields, &head.stored, policy) {
-                    Validated::Freshened(plan) => {
-                        let new = self.new_answer(asked, *plan, head.length, cx);
-                        let Some(new) = new else { return Judged::Mismatch };
-                        match rendered(&request, &new.head, body, Served::Validated, now, cx) {
-                            Some((rendered, serve)) => Judged::Instead(rendered, serve, Some(Box::new(new))),
-                            None => Judged::Mismatch,
-                        }
-                    }
-                    Validated::UseOnce(_, lines) => {
-                        let lines = lines
-                            .into_iter()
-                            .map(|(name, value)| (name.to_vec().into(), value.to_vec().into()));
-                        let head = Head { lines: lines.collect(), ..head.clone() };
-                        match rendered(&request, &head, body, Served::Validated, now, cx) {
-                            Some((rendered, serve)) => Judged::Once(rendered, serve),
-                            None => Judged::Mismatch,
-                        }
-                    }
-                    Validated::Mismatch => Judged::Mismatch,
-                };
-            }
-            if let Some(failure) = failure
-                && let Some(served) = self.stands_in(asked, failure)
-                && on_failure(&request, &head.stored, failure, now)
-                && let Some((rendered, serve)) = rendered(&request, head, body, served, now, cx)
-            {
-                return Judged::Instead(rendered, serve, None);
-            }
-            if request.is_head() {
-                return match on_head(&exchange, stored_fields, &head.stored, head.whole_length(), policy) {
-                    Headed::Changed => Judged::Changed,
-                    Headed::Freshened(_) | Headed::Nothing => Judged::Pass(None, None),
-                };
-            }
+            return judged;
         }
         if matches!(failure, Some(Failure::Connection | Failure::NotAsked)) {
             // Not an answer of the origin's.
@@ -240,7 +200,17 @@ impl ResponseCache {
         if asked.is_no_store || !fetching.fetch.may_store {
             return Judged::Pass(None, None);
         }
-        match on_response(&exchange, policy) {
+        let read = || {
+            let lines = asked.lines();
+            asked.request(&lines, policy).into_seen()
+        };
+        let seen = asked.seen.as_ref().map_or_else(|| Cow::Owned(read()), Cow::Borrowed);
+        // Most of what is not stored is known by now, and costs no look at the clocks.
+        let control = match admit(&seen, status, response, policy) {
+            Ok(control) => control,
+            Err(refused) => return Judged::Pass(None, Some(refused)),
+        };
+        match plan(&seen, (status, response), control, (fetching.sent, now(cx.host)), policy) {
             Err(refused) => Judged::Pass(None, Some(refused)),
             Ok(plan) => {
                 let length = 0;
@@ -250,15 +220,73 @@ impl ResponseCache {
                 let asked_for_gap = fetching.fetch.add.iter().any(|(name, _)| *name == "range");
                 if asked_for_gap && status == 206 {
                     return match fetching.kept.as_ref().and_then(|kept| combinable(kept, &new)) {
-                        Some(filling) if may_combine(stored_fields, response) => {
-                            Judged::Fill(Box::new(new), filling)
-                        }
+                        // Which also means that the two may be combined.
+                        Some(filling) => Judged::Fill(Box::new(new), filling),
                         _ => Judged::Mismatch,
                     };
                 }
                 Judged::Pass(Some(Box::new(new)), None)
             }
         }
+    }
+
+    /// The same where something is stored; `None`: that makes no difference.
+    fn judge_kept<H: Host>(
+        &self,
+        fetching: &Fetching,
+        kept: &Kept,
+        (response, status, failure): (Fields<'_>, u16, Option<Failure>),
+        cx: &mut Cx<'_, H>,
+    ) -> Option<Judged> {
+        let asked = &fetching.asked;
+        let policy = self.policies.get(asked.rule)?;
+        let head = Head::decode(&kept.object.head)?;
+        let lines = asked.lines();
+        let request = asked.request(&lines, policy);
+        let now = now(cx.host);
+        let exchange = Exchange { request: &request, status, response, sent: fetching.sent, now };
+        let stored_lines = head.lines();
+        let stored_fields = Fields::new(&stored_lines);
+        let body = kept.object.body.as_slice();
+        if status == 304 && fetching.fetch.is_validating() {
+            return Some(match on_not_modified(&exchange, stored_fields, &head.stored, policy) {
+                Validated::Freshened(plan) => {
+                    let new = self.new_answer(asked, *plan, head.length, cx);
+                    let Some(new) = new else { return Some(Judged::Mismatch) };
+                    let head = new.head.head();
+                    let rendered =
+                        head.and_then(|head| rendered(&request, &head, body, Served::Validated, now, cx));
+                    match rendered {
+                        Some((rendered, serve)) => Judged::Instead(rendered, serve, Some(Box::new(new))),
+                        None => Judged::Mismatch,
+                    }
+                }
+                Validated::UseOnce(_, lines) => {
+                    let lines =
+                        lines.into_iter().map(|(name, value)| (name.to_vec().into(), value.to_vec().into()));
+                    let head = Head { lines: lines.collect(), ..head.clone() };
+                    match rendered(&request, &head, body, Served::Validated, now, cx) {
+                        Some((rendered, serve)) => Judged::Once(rendered, serve),
+                        None => Judged::Mismatch,
+                    }
+                }
+                Validated::Mismatch => Judged::Mismatch,
+            });
+        }
+        if let Some(failure) = failure
+            && let Some(served) = self.stands_in(asked, failure)
+            && on_failure(&request, &head.stored, failure, now)
+            && let Some((rendered, serve)) = rendered(&request, &head, body, served, now, cx)
+        {
+            return Some(Judged::Instead(rendered, serve, None));
+        }
+        if !request.is_head() {
+            return None;
+        }
+        Some(match on_head(&exchange, stored_fields, &head.stored, head.whole_length(), policy) {
+            Headed::Changed => Judged::Changed,
+            Headed::Freshened(_) | Headed::Nothing => Judged::Pass(None, None),
+        })
     }
 
     /// What a stale answer in place of such a failure is called; `None`: the operator does not want one.
@@ -342,7 +370,7 @@ fn rendered<H: Host>(
 
 /// The status of an answer; 0 where there is none.
 pub(crate) fn status_of(response: Fields<'_>) -> u16 {
-    response.get(":status").and_then(|text| core::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0)
+    response.get(":status").and_then(number).and_then(|status| u16::try_from(status).ok()).unwrap_or(0)
 }
 
 /// How the upstream has failed: what it has answered itself, or that no answer came.

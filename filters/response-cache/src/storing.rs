@@ -7,14 +7,15 @@ use crate::stream::{Asked, Lead, NewAnswer};
 use ballast_core::random::Random;
 use ballast_core::response_cache::codec::Codec;
 use ballast_core::response_cache::fleet::Item;
-use ballast_core::response_cache::head::Head;
+use ballast_core::response_cache::head::Sealed;
 use ballast_core::response_cache::key::variant_of;
-use ballast_core::response_cache::rules::{Fields, Plan, Tags, Validator, invalidates};
+use ballast_core::response_cache::rules::{Fields, Line, Plan, Stored, Tags, Validator, invalidates};
 use ballast_core::response_cache::store::{New, NotStored, Object, Outcome, Target};
 use ballast_core::slots::Secret;
 use ballast_core::time::MonoTime;
 use ballast_host::{Cx, Host, HostRandom};
 use core::time::Duration;
+use std::borrow::Cow;
 
 /// For how long what can be validated is kept after its last use without validation.
 const KEPT_FOR_VALIDATION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -40,26 +41,27 @@ impl ResponseCache {
         cx: &mut Cx<'_, H>,
     ) -> Option<NewAnswer> {
         let secret = cx.secret()?;
-        let lines = asked.lines();
+        // What varies by nothing asks nothing of the request.
+        let lines = if plan.vary.is_empty() { Vec::new() } else { asked.lines() };
         let variant = variant_of(Fields::new(&lines), &asked.wanted.target, &plan.vary)?;
         let jitter = self.config.rules.get(asked.rule).map_or_else(Default::default, |rule| rule.ttl_jitter);
         let bits = if jitter == Default::default() { 0 } else { HostRandom(cx.host).next_u64() };
-        let lines: Vec<_> = plan
-            .fields
-            .into_iter()
-            .map(|(name, value)| (name.to_vec().into(), value.into_owned().into()))
-            .collect();
-        let head = Head { stored: plan.stored.jittered(jitter, bits), length, lines };
-        let tags = fingerprints(&head, &asked.wanted, &secret);
-        Some(NewAnswer { head, variant, tags, may_transform: plan.may_transform })
+        let stored = plan.stored.jittered(jitter, bits);
+        let lines: Vec<Line<'_>> = plan.fields.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+        let dead_at = dead_at(&stored, Fields::new(&lines));
+        let tags = fingerprints(Fields::new(&lines), &asked.wanted, &secret);
+        let head = Sealed::new(&stored, length, lines.into_iter());
+        let received = stored.received;
+        Some(NewAnswer { head, received, dead_at, variant, tags, may_transform: plan.may_transform })
     }
 
-    /// Stores an answer with its whole body, and lets those go on that wait for it.
+    /// Stores an answer with its whole body, whose end has come `now`, and lets those go on that wait for it.
     pub(crate) fn store<H: Host>(
         &mut self,
         asked: &Asked,
-        mut new: NewAnswer,
+        new: NewAnswer,
         body: &[u8],
+        now: MonoTime,
         lead: &mut Lead,
         cx: &mut Cx<'_, H>,
     ) {
@@ -67,32 +69,27 @@ impl ResponseCache {
             self.count(asked, |metrics| metrics.refused(cx.host, DRAINING));
             return self.end_flight(lead, Outcome::Released, cx);
         }
-        new.head.length = u64::try_from(body.len()).unwrap_or(u64::MAX);
-        let now = cx.host.now();
-        let fields = |name: &str| {
-            new.head
-                .lines
-                .iter()
-                .find(|(known, _)| known.as_ref() == name.as_bytes())
-                .map(|(_, value)| value.as_ref())
-        };
+        let NewAnswer { head, dead_at, variant, tags, may_transform, .. } = new;
         let compress = self.config.store.compress.as_ref();
-        let (codec, packed) = Codec::pack(
-            body,
-            compress,
-            fields("content-type"),
-            fields("content-encoding").is_some(),
-            !new.may_transform,
-        );
-        let Some(head) = new.head.encode() else {
+        let (codec, packed) = match compress.and_then(|_| head.head()) {
+            Some(head) => {
+                let lines = head.lines();
+                let fields = Fields::new(&lines);
+                let is_encoded = fields.has("content-encoding");
+                Codec::pack(body, compress, fields.get("content-type"), is_encoded, !may_transform)
+            }
+            None => (Codec::Plain, Cow::Borrowed(body)),
+        };
+        let Some(head) = head.finish(u64::try_from(body.len()).unwrap_or(u64::MAX)) else {
             self.count(asked, |metrics| metrics.refused(cx.host, TOO_LARGE));
             return self.end_flight(lead, self.uncacheable(), cx);
         };
+        // What is for the other proxies, too.
         let is_shared = lead.duty.knowledge.is_some();
-        let variant = if is_shared { new.variant.clone() } else { Vec::new() };
+        let shared = if is_shared { (head.clone(), variant.clone()) } else { Default::default() };
         let object = Object {
             key: asked.wanted.primary.clone(),
-            variant: new.variant,
+            variant,
             head,
             codec: codec.to_wire(),
             body: packed.into_owned(),
@@ -101,15 +98,16 @@ impl ResponseCache {
             key: asked.wanted.key,
             object,
             url: &asked.wanted.target.url,
-            tags: &new.tags,
-            dead_at: dead_at(&new.head),
+            tags: &tags,
+            dead_at,
             ticket: lead.ticket,
         };
         match self.storage.put(entry, lead.leadership, now, cx) {
             Ok(stored) => {
                 self.count(asked, |metrics| metrics.stored.add(cx.host, 1));
                 self.fruitless.forget(asked.wanted.key);
-                self.fill(asked, (&new.head, &variant, new.may_transform), body, lead, cx);
+                let (head, variant) = &shared;
+                self.fill(asked, (head, variant, may_transform), body, lead, cx);
                 if let (Some(leadership), Some(finished)) = (lead.leadership.take(), stored.finished) {
                     self.land(leadership, finished, cx);
                 }
@@ -197,24 +195,23 @@ impl ResponseCache {
 }
 
 /// Until when an answer is of any use.
-fn dead_at(head: &Head<'_>) -> MonoTime {
-    let lines = head.lines();
-    let useful = head.stored.useful_until();
-    if Validator::of(Fields::new(&lines)).is_some() { useful.after(KEPT_FOR_VALIDATION) } else { useful }
+pub(crate) fn dead_at(stored: &Stored, response: Fields<'_>) -> MonoTime {
+    let useful = stored.useful_until();
+    if Validator::of(response).is_some() { useful.after(KEPT_FOR_VALIDATION) } else { useful }
 }
 
 /// The tags and groups of an answer, hashed.
 pub(crate) fn fingerprints(
-    head: &Head<'_>,
+    response: Fields<'_>,
     wanted: &Wanted,
     secret: &Secret,
 ) -> Vec<ballast_core::slots::Fingerprint> {
-    let lines = head.lines();
-    let response = Fields::new(&lines);
     let Tags { tags, groups } = Tags::of(response);
     let mut found: Vec<_> = tags.iter().map(|tag| secret.fingerprint("tag", tag)).collect();
-    let origin = wanted.target.origin();
-    found.extend(groups.iter().map(|group| group_tag(origin, group.as_bytes(), secret)));
+    if !groups.is_empty() {
+        let origin = wanted.target.origin();
+        found.extend(groups.iter().map(|group| group_tag(origin, group.as_bytes(), secret)));
+    }
     if wanted.target.is_split() {
         found.push(wanted.url_tag(secret));
     }

@@ -2,12 +2,13 @@
 
 use crate::remote::{Duty, Searching};
 use crate::storage::{Kept, Wanted};
-use ballast_core::response_cache::head::Head;
+use ballast_core::response_cache::head::Sealed;
 use ballast_core::response_cache::rules::{Fetch, Fields, Line, Parts, Policy, Request, Seen};
 use ballast_core::response_cache::store::{Leadership, Ticket, Waiter};
 use ballast_core::slots::Fingerprint;
 use ballast_core::time::MonoTime;
 use ballast_host::{CapturedRequest, Replacement};
+use std::rc::Rc;
 
 /// Where a request stands.
 #[derive(Debug, Default)]
@@ -60,7 +61,8 @@ pub struct Asked {
     pub(crate) has_searched: bool,
     /// Whether its answer came from there.
     pub(crate) is_adopted: bool,
-    pub(crate) request: CapturedRequest,
+    /// Shared, so that it can be read while the rest is taken along.
+    pub(crate) request: Rc<CapturedRequest>,
     /// What its headers say, once they were read.
     pub(crate) seen: Option<Seen>,
     pub(crate) wanted: Wanted,
@@ -135,9 +137,13 @@ pub struct Collecting {
 }
 
 /// An answer to be stored, but for its body.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct NewAnswer {
-    pub(crate) head: Head<'static>,
+    pub(crate) head: Sealed,
+    /// When its head came.
+    pub(crate) received: MonoTime,
+    /// Until when it is of any use.
+    pub(crate) dead_at: MonoTime,
     pub(crate) variant: Vec<u8>,
     pub(crate) tags: Vec<Fingerprint>,
     pub(crate) may_transform: bool,

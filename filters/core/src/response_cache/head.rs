@@ -23,6 +23,33 @@ pub struct Head<'a> {
     pub lines: Vec<StoredLine<'a>>,
 }
 
+/// A head as bytes, made before its body has come: only how long that is remains to be written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sealed {
+    /// Empty: it has more lines or longer ones than can be sent.
+    bytes: Vec<u8>,
+    /// Where the length stands.
+    length_at: usize,
+}
+
+impl Sealed {
+    /// What is known of an answer and its field lines, as bytes.
+    pub fn new<'a>(stored: &Stored, length: u64, lines: impl ExactSizeIterator<Item = Line<'a>>) -> Self {
+        encode(stored, length, lines).unwrap_or_default()
+    }
+
+    /// The head.
+    pub fn head(&self) -> Option<Head<'_>> {
+        Head::decode(&self.bytes)
+    }
+
+    /// The head of a body of so many bytes, as bytes. `None`: it has more lines or longer ones than can be sent.
+    pub fn finish(mut self, length: u64) -> Option<Vec<u8>> {
+        *self.bytes.get_mut(self.length_at..)?.first_chunk_mut()? = length.to_le_bytes();
+        Some(self.bytes)
+    }
+}
+
 impl Head<'_> {
     /// The lines as the rules read them.
     pub fn lines(&self) -> Vec<Line<'_>> {
@@ -41,19 +68,14 @@ impl Head<'_> {
 
     /// As bytes. `None`: it has more lines or longer ones than can be sent.
     pub fn encode(&self) -> Option<Vec<u8>> {
-        let size = self.lines.iter().map(|(name, value)| name.len() + value.len() + 6).sum::<usize>();
-        let mut writer = Writer::with_capacity(96 + size);
-        writer.u8(VERSION);
-        self.stored.encode(&mut writer);
-        writer.u64(self.length);
-        writer.u16(u16::try_from(self.lines.len()).ok().filter(|_| self.lines.len() <= MOST_LINES)?);
-        for (name, value) in &self.lines {
-            writer.u16(u16::try_from(name.len()).ok()?);
-            writer.raw(name);
-            writer.u32(u32::try_from(value.len()).ok()?);
-            writer.raw(value);
-        }
-        Some(writer.finish())
+        let lines = self.lines.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+        encode(&self.stored, self.length, lines).map(|sealed| sealed.bytes)
+    }
+
+    /// As bytes, to which another length may be written.
+    pub fn seal(&self) -> Sealed {
+        let lines = self.lines.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+        Sealed::new(&self.stored, self.length, lines)
     }
 
     /// Reads it back. `None`: these bytes are none.
@@ -77,8 +99,31 @@ impl Head<'_> {
     }
 }
 
+fn encode<'a>(
+    stored: &Stored,
+    length: u64,
+    lines: impl ExactSizeIterator<Item = Line<'a>>,
+) -> Option<Sealed> {
+    let count = u16::try_from(lines.len()).ok().filter(|_| lines.len() <= MOST_LINES)?;
+    // Room for a few lines as they are mostly.
+    let mut writer = Writer::with_capacity(128 + 64 * lines.len());
+    writer.u8(VERSION);
+    stored.encode(&mut writer);
+    let length_at = writer.len();
+    writer.u64(length);
+    writer.u16(count);
+    for (name, value) in lines {
+        writer.u16(u16::try_from(name.len()).ok()?);
+        writer.raw(name);
+        writer.u32(u32::try_from(value.len()).ok()?);
+        writer.raw(value);
+    }
+    Some(Sealed { bytes: writer.finish(), length_at })
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::rules::{ByteRange, Parts};
     use super::*;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -106,6 +151,19 @@ mod tests {
     }
 
     #[test]
+    fn a_sealed_head_is_the_same_with_the_length_that_it_gets() {
+        let parts = Parts::one(ByteRange { first: 1, last: 3 }, 9);
+        assert!(parts.is_some());
+        for parts in [None, parts] {
+            let head = Head { stored: Stored { parts, ..head().stored }, ..head() };
+            let sealed = head.seal();
+            assert_eq!(sealed.head(), Some(head.clone()));
+            assert_eq!(sealed.finish(77), Head { length: 77, ..head }.encode());
+        }
+        assert_eq!(Sealed::default().finish(1), None);
+    }
+
+    #[test]
     fn cut_longer_and_foreign_bytes_are_none() {
         let bytes = head().encode().unwrap();
         for length in 0..bytes.len() {
@@ -119,6 +177,6 @@ mod tests {
     fn more_lines_than_the_proxy_can_send_are_not_stored() {
         let line = (Cow::Borrowed(&b"a"[..]), Cow::Borrowed(&b"b"[..]));
         let head = Head { lines: vec![line; MOST_LINES + 1], ..Head::default() };
-        assert_eq!(head.encode(), None);
+        assert_eq!((head.encode(), head.seal().finish(1)), (None, None));
     }
 }

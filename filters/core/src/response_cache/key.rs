@@ -17,7 +17,7 @@
 //! A POST is told apart by the SHA-256 of its body; all else is compared whole.
 
 use super::config::{Key, Query};
-use super::rules::{Fields, Line, Vary, is_target_override};
+use super::rules::{Fields, Line, Request, Vary, is_target_override};
 use crate::wire::{Reader, Writer};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -45,15 +45,18 @@ pub struct Target {
 
 impl Target {
     /// The target of a request. `body_hash`: of what a POST sends.
-    pub fn of(request: Fields<'_>, key: &Key, body_hash: Option<&[u8; 32]>) -> Self {
-        let url = url(request, key, request.get(":path").unwrap_or_default());
-        Self { url, more: more(request, key, body_hash), overrides: overrides(request) }
+    pub fn of(request: &Request<'_>, key: &Key, body_hash: Option<&[u8; 32]>) -> Self {
+        let Request { scheme, authority, path, fields, .. } = *request;
+        let url = url((scheme, authority), key, path.unwrap_or_default());
+        let overrides = if request.has_target_override { overrides(fields) } else { Vec::new() };
+        Self { url, more: more(fields, key, body_hash), overrides }
     }
 
     /// The same for another path and query of the same origin.
     #[must_use]
     pub fn at(&self, request: Fields<'_>, key: &Key, path: &[u8]) -> Self {
-        Self { url: url(request, key, path), more: Vec::new(), overrides: Vec::new() }
+        let origin = (request.get(":scheme"), request.get(":authority"));
+        Self { url: url(origin, key, path), more: Vec::new(), overrides: Vec::new() }
     }
 
     /// The whole primary key.
@@ -87,13 +90,13 @@ pub fn body_hash(body: &[u8]) -> [u8; 32] {
 }
 
 /// `scheme://host/path?query`. Without a host where that is not part of the key.
-fn url(request: Fields<'_>, key: &Key, path: &[u8]) -> Vec<u8> {
-    let scheme = request.get(":scheme").unwrap_or(b"http");
-    let host = if key.host { request.get(":authority").unwrap_or_default() } else { b"*" };
+fn url((scheme, host): (Option<&[u8]>, Option<&[u8]>), key: &Key, path: &[u8]) -> Vec<u8> {
+    let scheme = scheme.unwrap_or(b"http");
+    let host = if key.host { host.unwrap_or_default() } else { b"*" };
     let mut url = Vec::with_capacity(scheme.len() + host.len() + path.len() + 3);
     url.extend_from_slice(scheme);
     url.extend_from_slice(b"://");
-    url.extend(normal_host(scheme, host));
+    put_host(&mut url, scheme, host);
     let (path, query) = match path.iter().position(|byte| *byte == b'?') {
         Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..)),
         None => (path, None),
@@ -110,10 +113,14 @@ fn url(request: Fields<'_>, key: &Key, path: &[u8]) -> Vec<u8> {
     url
 }
 
-/// In lower case and without the scheme's own port (RFC 9110, section 4.2.3).
-fn normal_host(scheme: &[u8], host: &[u8]) -> Vec<u8> {
+/// Appends a host in lower case and without the scheme's own port (RFC 9110, section 4.2.3).
+fn put_host(url: &mut Vec<u8>, scheme: &[u8], host: &[u8]) {
     let port: &[u8] = if scheme == b"https" { b":443" } else { b":80" };
-    host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase()
+    let begin = url.len();
+    url.extend_from_slice(host.strip_suffix(port).unwrap_or(host));
+    if let Some(host) = url.get_mut(begin..) {
+        host.make_ascii_lowercase();
+    }
 }
 
 /// The parameters that count, and whether any may have been left out.

@@ -55,7 +55,9 @@ pub use policy::{Heuristic, Methods, Policy, TtlByStatus};
 pub use precondition::{Answer, Validator, answer, strong_match, weak_match};
 pub use range::{ByteRange, ContentRange, Parts, Ranges, content_range_value, multipart, parse_ranges};
 pub use request::{Request, Seen};
-pub use response::{Exchange, Headed, Plan, Validated, may_combine, on_head, on_not_modified, on_response};
+pub use response::{
+    Exchange, Headed, Plan, Validated, admit, may_combine, on_head, on_not_modified, on_response, plan,
+};
 pub use stale::{Failure, StaleTerms, on_failure};
 pub use storable::Refused;
 pub use stored::Stored;

@@ -96,7 +96,7 @@ impl ResponseCache {
     pub(crate) fn fill<H: Host>(
         &mut self,
         asked: &Asked,
-        (head, variant, may_transform): (&Head<'_>, &[u8], bool),
+        (head, variant, may_transform): (&[u8], &[u8], bool),
         body: &[u8],
         lead: &mut Lead,
         cx: &mut Cx<'_, H>,
@@ -104,8 +104,8 @@ impl ResponseCache {
         let duty = core::mem::take(&mut lead.duty);
         let Some(remote) = &mut self.remote else { return };
         let mut steps = VecDeque::new();
-        if let Some(knowledge) = &duty.knowledge {
-            remote.fill(asked, (head, variant, may_transform), body, knowledge, &mut steps, cx);
+        if let (Some(knowledge), Some(head)) = (&duty.knowledge, Head::decode(head)) {
+            remote.fill(asked, (&head, variant, may_transform), body, knowledge, &mut steps, cx);
         }
         steps.extend(duty.lock.as_ref().map(Job::unlocking));
         if !steps.is_empty() {

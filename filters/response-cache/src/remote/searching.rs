@@ -4,7 +4,7 @@ use super::metrics::{BUSY, FAILED, GAVE_UP, HIT, MISS, SKIPPED, TAKEN};
 use super::{Duty, Lock, Remote};
 use crate::ResponseCache;
 use crate::lookup::{After, Verdict, next_of};
-use crate::storing::fingerprints;
+use crate::storing::{dead_at, fingerprints};
 use crate::stream::{Fetching, NewAnswer, Stream};
 use ballast_core::remote::{Command, Said};
 use ballast_core::response_cache::fleet::{Ask, Board, Found, Heard, Search, Wish};
@@ -191,16 +191,18 @@ impl ResponseCache {
         cx: &mut Cx<'_, H>,
     ) -> Verdict {
         let Some(secret) = cx.secret() else { return self.send(fetching, cx) };
-        let tags = fingerprints(&head, &fetching.asked.wanted, &secret);
         let lines = head.lines();
-        let directives = Directives::parse(Fields::new(&lines).all("cache-control"));
-        drop(lines);
-        let new = NewAnswer { head, variant, tags, may_transform: !directives.no_transform };
-        self.store(&fetching.asked, new, body, &mut fetching.lead, cx);
+        let fields = Fields::new(&lines);
+        let tags = fingerprints(fields, &fetching.asked.wanted, &secret);
+        let directives = Directives::parse(fields.all("cache-control"));
+        let received = cx.host.now();
+        let (dead_at, may_transform) = (dead_at(&head.stored, fields), !directives.no_transform);
+        let new = NewAnswer { head: head.seal(), received, dead_at, variant, tags, may_transform };
+        self.store(&fetching.asked, new, body, received, &mut fetching.lead, cx);
         let mut asked = fetching.asked;
         asked.is_adopted = true;
         // If it cannot be kept, or a purge came in between, it is fetched after all.
-        self.decide(asked, After::Arrival, cx)
+        self.decide_later(asked, After::Arrival, cx)
     }
 
     /// The store has answered a request that waits for it.

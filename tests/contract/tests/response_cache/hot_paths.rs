@@ -17,6 +17,8 @@ struct Path {
     control: &'static str,
     /// How many requests come before the one that is measured, on the worker itself and on another.
     before: [usize; 2],
+    /// How many other URLs are asked for before.
+    others: usize,
     is_hit: bool,
     host_calls: &'static [(&'static str, u64)],
     instructions: u64,
@@ -24,12 +26,13 @@ struct Path {
 
 const QUIET: &str = r#"{"cache_status": false, "rules": [{"name": "all"}]}"#;
 
-const PATHS: [Path; 4] = [
+const PATHS: [Path; 5] = [
     Path {
         name: "a hit of the local level",
         configuration: QUIET,
         control: "max-age=60",
         before: [3, 0],
+        others: 0,
         is_hit: true,
         host_calls: &[
             ("clock_time_get", 2),
@@ -38,13 +41,14 @@ const PATHS: [Path; 4] = [
             ("proxy_increment_metric", 1),
             ("proxy_send_local_response", 1),
         ],
-        instructions: 23_119,
+        instructions: 19_061,
     },
     Path {
         name: "a hit of the shared level",
         configuration: r#"{"cache_status": false, "store": {"local": {"max_bytes": "0B"}}, "rules": [{"name": "all"}]}"#,
         control: "max-age=60",
         before: [1, 1],
+        others: 0,
         is_hit: true,
         host_calls: &[
             ("clock_time_get", 2),
@@ -54,29 +58,31 @@ const PATHS: [Path; 4] = [
             ("proxy_increment_metric", 1),
             ("proxy_send_local_response", 1),
         ],
-        instructions: 30_976,
+        instructions: 27_165,
     },
     Path {
         name: "a miss that is known not to be storable",
         configuration: QUIET,
         control: "no-store",
         before: [2, 0],
+        others: 0,
         is_hit: false,
         host_calls: &[
-            ("clock_time_get", 4),
+            ("clock_time_get", 1),
             ("proxy_get_header_map_pairs", 2),
             ("proxy_increment_metric", 2),
         ],
-        instructions: 21_829,
+        instructions: 14_695,
     },
     Path {
         name: "a miss that is stored",
         configuration: QUIET,
         control: "max-age=60",
         before: [0, 0],
+        others: 0,
         is_hit: false,
         host_calls: &[
-            ("clock_time_get", 5),
+            ("clock_time_get", 4),
             ("proxy_get_buffer_bytes", 1),
             ("proxy_get_header_map_pairs", 2),
             ("proxy_get_metric", 2),
@@ -84,7 +90,25 @@ const PATHS: [Path; 4] = [
             ("proxy_increment_metric", 3),
             ("proxy_set_shared_data", 3),
         ],
-        instructions: 55_268,
+        instructions: 38_364,
+    },
+    Path {
+        name: "a miss that is stored in the place of another",
+        configuration: r#"{"cache_status": false, "store": {"max_entries": 64}, "rules": [{"name": "all"}]}"#,
+        control: "max-age=60",
+        before: [0, 0],
+        others: 200,
+        is_hit: false,
+        host_calls: &[
+            ("clock_time_get", 4),
+            ("proxy_get_buffer_bytes", 1),
+            ("proxy_get_header_map_pairs", 2),
+            ("proxy_get_metric", 2),
+            ("proxy_get_shared_data", 3),
+            ("proxy_increment_metric", 5),
+            ("proxy_set_shared_data", 3),
+        ],
+        instructions: 50_594,
     },
 ];
 
@@ -123,6 +147,7 @@ impl Path {
         // The table's secret exists.
         _ = cost(&workers, 0, "/other", self.control);
         _ = cost(&workers, 1, "/other", self.control);
+        (0..self.others).for_each(|number| _ = cost(&workers, 0, &format!("/{number}"), self.control));
         for (worker, count) in self.before.iter().enumerate() {
             (0..*count).for_each(|_| _ = cost(&workers, worker, "/", self.control));
         }

@@ -18,7 +18,7 @@ fn with_host(json: &str, host: &str, path: &str, more: &[(&str, &str)]) -> Targe
     let mut lines: Vec<Line<'_>> =
         vec![(b":scheme", b"http"), (b":authority", host.as_bytes()), (b":path", path.as_bytes())];
     lines.extend(more.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
-    Target::of(Fields::new(&lines), &key(json), None)
+    Target::of(&Request::read(Fields::new(&lines), false, true), &key(json), None)
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn no_part_of_a_key_can_pose_as_another() {
 fn variant(vary: &[&str], more: &[(&str, &str)]) -> Option<Vec<u8>> {
     let lines: Vec<Line<'_>> = more.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
     let request = Fields::new(&lines);
-    let target = Target::of(request, &Key::default(), None);
+    let target = Target::of(&Request::read(request, false, true), &Key::default(), None);
     variant_of(request, &target, &Vary::from_names(vary.iter().map(|name| (*name).to_owned())))
 }
 

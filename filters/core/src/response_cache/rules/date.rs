@@ -155,28 +155,30 @@ pub fn format_date(seconds: i64) -> String {
     let mut text = String::with_capacity(29);
     text.push_str(weekday);
     text.push_str(", ");
-    put(&mut text, day, 2);
+    put(&mut text, day);
     text.push(' ');
     text.push_str(&month);
     text.push(' ');
     match year {
-        0..=9_999 => put(&mut text, year, 4),
+        0..=9_999 => {
+            put(&mut text, year / 100);
+            put(&mut text, year);
+        }
         other => text.push_str(&other.to_string()),
     }
     for (before, number) in [(' ', time / 3_600), (':', time / 60 % 60), (':', time % 60)] {
         text.push(before);
-        put(&mut text, number, 2);
+        put(&mut text, number);
     }
     text.push_str(" GMT");
     text
 }
 
-/// Writes the last so many digits of a number.
-fn put(text: &mut String, number: i64, digits: u32) {
-    for place in (0..digits).rev() {
-        let digit = u8::try_from(number / 10_i64.pow(place) % 10).unwrap_or(0);
-        text.push(char::from(b'0' + digit));
-    }
+/// Writes the last two digits of a number.
+fn put(text: &mut String, number: i64) {
+    let number = u8::try_from(number % 100).unwrap_or(0);
+    text.push(char::from(b'0' + number / 10));
+    text.push(char::from(b'0' + number % 10));
 }
 
 #[cfg(test)]

@@ -146,9 +146,10 @@ impl Directives {
 
     fn read(&mut self, value: &[u8]) {
         let mut is_inside_open_quote = false;
+        let has_quotes = value.contains(&b'"');
         for member in members(value) {
             // What follows a quote that is never closed may be part of it: it restricts at most.
-            is_inside_open_quote = is_inside_open_quote || has_open_quote(member);
+            is_inside_open_quote = is_inside_open_quote || has_quotes && has_open_quote(member);
             match well_formed(member).filter(|_| !is_inside_open_quote) {
                 Some((name, argument)) => self.well_formed(name, argument.as_deref()),
                 None => self.malformed(member),
@@ -159,47 +160,26 @@ impl Directives {
     /// One directive that is written as it should be.
     pub(super) fn well_formed(&mut self, name: &[u8], argument: Option<&[u8]>) {
         let seconds = || argument.map_or(Seconds::Invalid, Seconds::parse);
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        if is("max-age") {
-            self.max_age.again(seconds());
-        } else if is("s-maxage") {
-            self.s_maxage.again(seconds());
-        } else if is("stale-while-revalidate") {
-            self.stale_while_revalidate.again(seconds());
-        } else if is("stale-if-error") {
-            self.stale_if_error.again(seconds());
-        } else if is("max-stale") {
-            self.max_stale.again(argument.map_or(Seconds::Given(MAX_SECONDS), Seconds::parse));
-        } else if is("min-fresh") {
-            self.min_fresh.again(seconds());
-        } else if is("public") {
-            self.public = true;
-        } else if is("immutable") {
-            self.immutable = true;
-        } else if is("only-if-cached") {
-            self.only_if_cached = true;
-        } else if is("no-cache") {
-            self.no_cache.again(argument);
-        } else if is("private") {
-            self.private.again(argument);
-        } else {
-            self.restrict(name);
-        }
-    }
-
-    /// A directive that restricts and has no argument.
-    fn restrict(&mut self, name: &[u8]) {
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        if is("no-store") {
-            self.no_store = true;
-        } else if is("no-transform") {
-            self.no_transform = true;
-        } else if is("must-revalidate") {
-            self.must_revalidate = true;
-        } else if is("proxy-revalidate") {
-            self.proxy_revalidate = true;
-        } else if is("must-understand") {
-            self.must_understand = true;
+        let Some(directive) = Directive::of(name) else { return };
+        match directive {
+            Directive::MaxAge => self.max_age.again(seconds()),
+            Directive::SMaxage => self.s_maxage.again(seconds()),
+            Directive::StaleWhileRevalidate => self.stale_while_revalidate.again(seconds()),
+            Directive::StaleIfError => self.stale_if_error.again(seconds()),
+            Directive::MaxStale => {
+                self.max_stale.again(argument.map_or(Seconds::Given(MAX_SECONDS), Seconds::parse));
+            }
+            Directive::MinFresh => self.min_fresh.again(seconds()),
+            Directive::Public => self.public = true,
+            Directive::Immutable => self.immutable = true,
+            Directive::OnlyIfCached => self.only_if_cached = true,
+            Directive::NoCache => self.no_cache.again(argument),
+            Directive::Private => self.private.again(argument),
+            Directive::NoStore => self.no_store = true,
+            Directive::NoTransform => self.no_transform = true,
+            Directive::MustRevalidate => self.must_revalidate = true,
+            Directive::ProxyRevalidate => self.proxy_revalidate = true,
+            Directive::MustUnderstand => self.must_understand = true,
         }
     }
 
@@ -207,28 +187,73 @@ impl Directives {
     fn malformed(&mut self, member: &[u8]) {
         let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
         for word in member.split(|byte| !is_word(byte)) {
-            let is = |known: &str| word.eq_ignore_ascii_case(known.as_bytes());
-            if is("max-age") {
-                self.max_age = Seconds::Invalid;
-            } else if is("s-maxage") {
-                self.s_maxage = Seconds::Invalid;
-            } else if is("min-fresh") {
-                self.min_fresh = Seconds::Invalid;
-            } else if is("max-stale") {
-                self.max_stale = Seconds::Invalid;
-            } else if is("stale-while-revalidate") {
-                self.stale_while_revalidate = Seconds::Invalid;
-            } else if is("stale-if-error") {
-                self.stale_if_error = Seconds::Invalid;
-            } else if is("no-cache") {
-                self.no_cache = Scope::Whole;
-            } else if is("private") {
-                self.private = Scope::Whole;
-            } else if !is("must-understand") {
-                // `must-understand` can lift `no-store`: it permits.
-                self.restrict(word);
+            let Some(directive) = Directive::of(word) else { continue };
+            match directive {
+                Directive::MaxAge => self.max_age = Seconds::Invalid,
+                Directive::SMaxage => self.s_maxage = Seconds::Invalid,
+                Directive::MinFresh => self.min_fresh = Seconds::Invalid,
+                Directive::MaxStale => self.max_stale = Seconds::Invalid,
+                Directive::StaleWhileRevalidate => self.stale_while_revalidate = Seconds::Invalid,
+                Directive::StaleIfError => self.stale_if_error = Seconds::Invalid,
+                Directive::NoCache => self.no_cache = Scope::Whole,
+                Directive::Private => self.private = Scope::Whole,
+                Directive::NoStore => self.no_store = true,
+                Directive::NoTransform => self.no_transform = true,
+                Directive::MustRevalidate => self.must_revalidate = true,
+                Directive::ProxyRevalidate => self.proxy_revalidate = true,
+                // These permit: `must-understand` can lift `no-store`.
+                Directive::MustUnderstand
+                | Directive::Public
+                | Directive::Immutable
+                | Directive::OnlyIfCached => {}
             }
         }
+    }
+}
+
+/// The directives that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Directive {
+    MaxAge,
+    SMaxage,
+    StaleWhileRevalidate,
+    StaleIfError,
+    MaxStale,
+    MinFresh,
+    Public,
+    Immutable,
+    OnlyIfCached,
+    NoCache,
+    Private,
+    NoStore,
+    NoTransform,
+    MustRevalidate,
+    ProxyRevalidate,
+    MustUnderstand,
+}
+
+impl Directive {
+    /// The directive of this name, in any case.
+    fn of(name: &[u8]) -> Option<Self> {
+        // Hardly any two are of the same length, so hardly any name is compared twice.
+        let candidates: &[(&str, Self)] = match name.len() {
+            6 => &[("public", Self::Public)],
+            7 => &[("max-age", Self::MaxAge), ("private", Self::Private)],
+            8 => &[("no-store", Self::NoStore), ("no-cache", Self::NoCache), ("s-maxage", Self::SMaxage)],
+            9 => &[
+                ("max-stale", Self::MaxStale),
+                ("min-fresh", Self::MinFresh),
+                ("immutable", Self::Immutable),
+            ],
+            12 => &[("no-transform", Self::NoTransform)],
+            14 => &[("stale-if-error", Self::StaleIfError), ("only-if-cached", Self::OnlyIfCached)],
+            15 => &[("must-revalidate", Self::MustRevalidate), ("must-understand", Self::MustUnderstand)],
+            16 => &[("proxy-revalidate", Self::ProxyRevalidate)],
+            22 => &[("stale-while-revalidate", Self::StaleWhileRevalidate)],
+            _ => &[],
+        };
+        let known = candidates.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
+        known.map(|(_, directive)| *directive)
     }
 }
 

@@ -29,7 +29,7 @@ impl<'a> Fields<'a> {
     /// The values of every line of that name.
     pub fn all(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let name = name.as_bytes();
-        self.0.iter().filter(move |(known, _)| *known == name).map(|(_, value)| *value)
+        self.0.iter().filter(move |(known, _)| is_same(known, name)).map(|(_, value)| *value)
     }
 
     /// The first line of that name.
@@ -60,6 +60,26 @@ impl<'a> Fields<'a> {
         let mut lines = self.all(name).map(trim);
         let Some(first) = lines.next() else { return Ok(None) };
         if lines.all(|line| line == first) { Ok(Some(first)) } else { Err(Conflict) }
+    }
+}
+
+/// Whether two texts are the same. Names of fields are compared many times for each message, and what the modules are
+/// built with compares byte by byte: eight at a time take a fifth of that.
+#[inline]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let length = one.len();
+    if length != other.len() {
+        return false;
+    }
+    match length {
+        0..4 => one.iter().eq(other),
+        // The halves overlap, which makes no difference.
+        4..8 => one.first_chunk::<4>() == other.first_chunk() && one.last_chunk::<4>() == other.last_chunk(),
+        _ => {
+            let (chunks, _) = one.as_chunks::<8>();
+            let (others, _) = other.as_chunks();
+            one.last_chunk::<8>() == other.last_chunk() && chunks.iter().eq(others)
+        }
     }
 }
 
@@ -140,8 +160,30 @@ pub(super) fn unquote(text: &[u8]) -> Option<Cow<'_, [u8]>> {
 
 /// Whether it is a token (RFC 9110, section 5.6.2).
 pub(super) fn is_token(text: &[u8]) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    !text.is_empty() && text.iter().all(allowed)
+    !text.is_empty() && text.iter().all(|byte| is_token_byte(*byte))
+}
+
+/// Whether tokens may hold it.
+const fn is_token_byte(byte: u8) -> bool {
+    // Compared, not looked for in a text: it is asked for each byte of each directive.
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
 }
 
 /// A whole number that is written in digits alone, saturating. `None`: anything else.
@@ -205,6 +247,20 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(unquote(text.as_bytes()).as_deref(), expected.map(str::as_bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_are_the_same_if_all_their_bytes_are() {
+        let text: Vec<u8> = (0..40).collect();
+        for length in 0..text.len() {
+            let (one, mut other) = (&text[..length], text[..length].to_vec());
+            assert!(is_same(one, &other) && !is_same(one, &text[..=length]), "{length}");
+            for at in 0..length {
+                other[at] ^= 0x80;
+                assert!(!is_same(one, &other), "{length}, {at}");
+                other[at] ^= 0x80;
+            }
         }
     }
 

@@ -93,9 +93,9 @@ pub(super) fn bypass(request: &Request<'_>, is_looked_at: bool, has_body: bool) 
     if request.method == b"CONNECT" {
         return Some(Bypass::Upgrade);
     }
-    let has = |name, begin: &[u8]| request.fields.get(name).is_some_and(|value| value.starts_with(begin));
-    let is_host = request.fields.get(":authority").is_some_and(|authority| !authority.is_empty());
-    if request.method.is_empty() || !is_host || !has(":path", b"/") {
+    let is_host = request.authority.is_some_and(|authority| !authority.is_empty());
+    let is_path = request.path.is_some_and(|path| path.starts_with(b"/"));
+    if request.method.is_empty() || !is_host || !is_path {
         return Some(Bypass::NoTarget);
     }
     if has_body && (request.is_get() || request.is_head()) {

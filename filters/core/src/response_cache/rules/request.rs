@@ -11,6 +11,12 @@ pub struct Request<'a> {
     pub fields: Fields<'a>,
     /// `:method`.
     pub method: &'a [u8],
+    /// `:scheme`.
+    pub scheme: Option<&'a [u8]>,
+    /// `:authority`.
+    pub authority: Option<&'a [u8]>,
+    /// `:path`.
+    pub path: Option<&'a [u8]>,
     /// Its directives; none if they are not honoured.
     pub directives: Directives,
     /// Whether it carries `Authorization`.
@@ -23,29 +29,60 @@ pub struct Request<'a> {
     pub bypass: Option<Bypass>,
 }
 
-/// What was read of a request, without its fields: for reading it again.
+/// What was read of a request, without its fields: for reading it again, and for judging its answer.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    directives: Directives,
-    has_authorization: bool,
+    pub(super) method: Method,
+    pub(super) directives: Directives,
+    pub(super) has_authorization: bool,
     is_conditional: bool,
     has_target_override: bool,
-    bypass: Option<Bypass>,
+    pub(super) bypass: Option<Bypass>,
+}
+
+/// The methods whose answers may be stored, and the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    Post,
+    Other,
 }
 
 impl<'a> Request<'a> {
     /// What was read of it.
     pub fn seen(&self) -> Seen {
-        let Self { has_authorization, is_conditional, has_target_override, bypass, .. } = *self;
-        let directives = self.directives.clone();
-        Seen { directives, has_authorization, is_conditional, has_target_override, bypass }
+        self.clone().into_seen()
+    }
+
+    /// What was read of it, of which nothing else is needed any more.
+    pub fn into_seen(self) -> Seen {
+        let Self { directives, has_authorization, is_conditional, has_target_override, bypass, .. } = self;
+        let method = match self.method {
+            b"GET" => Method::Get,
+            b"POST" => Method::Post,
+            _ => Method::Other,
+        };
+        Seen { method, directives, has_authorization, is_conditional, has_target_override, bypass }
     }
 
     /// The same request, whose fields these are again.
     pub fn seen_before(fields: Fields<'a>, seen: &Seen) -> Self {
         let Seen { has_authorization, is_conditional, has_target_override, bypass, .. } = *seen;
         let (method, directives) = (fields.get(":method").unwrap_or_default(), seen.directives.clone());
-        Self { fields, method, directives, has_authorization, is_conditional, has_target_override, bypass }
+        let (scheme, authority, path) =
+            (fields.get(":scheme"), fields.get(":authority"), fields.get(":path"));
+        Self {
+            fields,
+            method,
+            scheme,
+            authority,
+            path,
+            directives,
+            has_authorization,
+            is_conditional,
+            has_target_override,
+            bypass,
+        }
     }
 
     /// Reads a request in one pass over its fields. `has_body`: whether content follows its head.
@@ -53,6 +90,9 @@ impl<'a> Request<'a> {
         let mut request = Self {
             fields,
             method: b"",
+            scheme: None,
+            authority: None,
+            path: None,
             directives: Directives::default(),
             has_authorization: false,
             is_conditional: false,
@@ -62,13 +102,17 @@ impl<'a> Request<'a> {
         let (mut has_cache_control, mut says_pragma_no_cache, mut is_looked_at) = (false, false, false);
         for (name, value) in fields.iter() {
             match name {
-                b":method" => request.method = value,
+                // Of each there is one.
+                b":method" if request.method.is_empty() => request.method = value,
+                b":scheme" if request.scheme.is_none() => request.scheme = Some(value),
+                b":authority" if request.authority.is_none() => request.authority = Some(value),
+                b":path" if request.path.is_none() => request.path = Some(value),
                 b"authorization" => request.has_authorization = true,
                 b"if-none-match" | b"if-modified-since" | b"range" => request.is_conditional = true,
                 b"cache-control" => has_cache_control = true,
                 b"pragma" => says_pragma_no_cache |= trim(value).eq_ignore_ascii_case(b"no-cache"),
                 // Every proxy says it; it asks for something else only if it contradicts.
-                b"x-forwarded-proto" if Some(value) == fields.get(":scheme") => {}
+                b"x-forwarded-proto" if Some(value) == request.scheme.or_else(|| fields.get(":scheme")) => {}
                 _ => {
                     is_looked_at |= guard::is_looked_at(name);
                     request.has_target_override |= guard::is_target_override(name);

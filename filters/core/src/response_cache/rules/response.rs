@@ -8,13 +8,14 @@ use super::guard::Bypass;
 use super::policy::Policy;
 use super::precondition::{Validator, strong_match, weak_match};
 use super::range::{ContentRange, Parts};
-use super::request::Request;
+use super::request::{Method, Request, Seen};
 use super::stale::StaleTerms;
-use super::storable::{Refused, may_store};
+use super::storable::{Refused, is_cacheable, may_store, permits};
 use super::stored::Stored;
 use super::strip::{stored_fields, updated_fields};
 use super::vary::Vary;
 use crate::time::MonoTime;
+use std::borrow::Cow;
 
 /// A request and the head of its answer.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +38,7 @@ pub struct Plan<'a> {
     /// What is known of it.
     pub stored: Stored,
     /// Its fields, with a `Date` if it had none.
-    pub fields: Vec<(&'a [u8], std::borrow::Cow<'a, [u8]>)>,
+    pub fields: Vec<(&'a [u8], Cow<'a, [u8]>)>,
     /// What it varies by.
     pub vary: Vary,
     /// What directs it.
@@ -53,13 +54,25 @@ pub struct Plan<'a> {
 /// Why it is not stored.
 pub fn on_response<'a>(exchange: &Exchange<'a>, policy: &Policy) -> Result<Plan<'a>, Refused> {
     let Exchange { request, status, response, sent, now } = *exchange;
+    let seen = request.seen();
+    let control = admit(&seen, status, response, policy)?;
+    plan(&seen, (status, response), control, (sent, now), policy)
+}
+
+/// The first half of [`on_response`]: what can be said without a clock, and that is mostly all there is to say of an answer that is not
+/// stored. What directs the answer, for the second half.
+///
+/// # Errors
+///
+/// Why it is not stored.
+pub fn admit(request: &Seen, status: u16, response: Fields<'_>, policy: &Policy) -> Result<Control, Refused> {
     if let Some(why) = request.bypass {
         return Err(Refused::Bypass(why));
     }
     let is_stored = match request.method {
-        b"GET" => policy.methods.get,
-        b"POST" => policy.methods.post,
-        _ => false,
+        Method::Get => policy.methods.get,
+        Method::Post => policy.methods.post,
+        Method::Other => false,
     };
     if !is_stored {
         return Err(Refused::Method);
@@ -71,8 +84,24 @@ pub fn on_response<'a>(exchange: &Exchange<'a>, policy: &Policy) -> Result<Plan<
         return Err(Refused::Bypass(Bypass::Grpc));
     }
     let control = control(response, &policy.targeted);
+    permits(request, status, &control)?;
+    Ok(control)
+}
+
+/// The second half of [`on_response`]: how an answer of this `status` that [`admit`] lets through is stored, whose request was `sent` then.
+///
+/// # Errors
+///
+/// Why it is not stored.
+pub fn plan<'a>(
+    request: &Seen,
+    (status, response): (u16, Fields<'a>),
+    control: Control,
+    (sent, now): (MonoTime, Now),
+    policy: &Policy,
+) -> Result<Plan<'a>, Refused> {
     let lifetime = lifetime(status, response, &control, policy, now);
-    may_store(request, status, &control, lifetime)?;
+    is_cacheable(request, status, &control, lifetime)?;
     let vary = Vary::parse(response).ok_or(Refused::Vary)?;
     let parts = if status == 206 { Some(parts(request, response)?) } else { None };
     let age = initial_age(response, sent, now);
@@ -113,10 +142,10 @@ fn described(
 
 /// The part that a 206 holds, if it can be used: one, of a known whole, with a strong entity tag (section 3.3). Who asked
 /// for it, the client or the cache itself, makes no difference.
-fn parts(request: &Request<'_>, response: Fields<'_>) -> Result<Parts, Refused> {
+fn parts(request: &Seen, response: Fields<'_>) -> Result<Parts, Refused> {
     let range = response.only("content-range").ok().flatten().and_then(ContentRange::parse);
     let strong = Validator::of(response).strong();
-    let (Some(range), Some(_), true) = (range, strong, request.is_get()) else {
+    let (Some(range), Some(_), true) = (range, strong, request.method == Method::Get) else {
         return Err(Refused::Partial);
     };
     let complete = range.complete_length.ok_or(Refused::Partial)?;
@@ -125,10 +154,11 @@ fn parts(request: &Request<'_>, response: Fields<'_>) -> Result<Parts, Refused> 
 
 /// The fields as they are stored: with the time it came as its `Date` if it has none (RFC 9110, section 6.6.1), and of a
 /// part without what describes the part.
-fn with_date<'a>(lines: &[Line<'a>], status: u16, now: Now) -> Vec<(&'a [u8], std::borrow::Cow<'a, [u8]>)> {
+fn with_date<'a>(lines: &[Line<'a>], status: u16, now: Now) -> Vec<(&'a [u8], Cow<'a, [u8]>)> {
     let is_of_part = |name: &[u8]| status == 206 && matches!(name, b"content-range" | b"content-length");
     let kept = lines.iter().filter(|(name, _)| !is_of_part(name));
-    let mut fields: Vec<_> = kept.map(|(name, value)| (*name, (*value).into())).collect();
+    let mut fields: Vec<(&[u8], Cow<'_, [u8]>)> = Vec::with_capacity(lines.len() + 1);
+    fields.extend(kept.map(|(name, value)| (*name, Cow::Borrowed(*value))));
     if !fields.iter().any(|(name, _)| *name == b"date") {
         fields.push((b"date".as_slice(), super::date::format_date(now.unix_seconds()).into_bytes().into()));
     }
@@ -172,7 +202,7 @@ pub fn on_not_modified<'a>(
     let merged = Fields::new(&dated);
     let control = control(merged, &policy.targeted);
     let lifetime = lifetime(old.status, merged, &control, policy, now);
-    let refused = may_store(request, old.status, &control, lifetime).err();
+    let refused = may_store(&request.seen(), old.status, &control, lifetime).err();
     let Some(vary) = Vary::parse(merged) else { return Validated::UseOnce(Refused::Vary, updated) };
     if let Some(why) = refused {
         return Validated::UseOnce(why, updated);

@@ -3,7 +3,7 @@
 use super::control::Control;
 use super::freshness::{Lifetime, Source};
 use super::guard::Bypass;
-use super::request::Request;
+use super::request::{Method, Seen};
 
 /// Why an answer is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,11 +73,17 @@ const fn is_never_stored(status: u16) -> bool {
 
 /// Whether section 3 and the request allow that an answer is stored. `lifetime`: what [`super::lifetime`] says of it.
 pub(super) fn may_store(
-    request: &Request<'_>,
+    request: &Seen,
     status: u16,
     control: &Control,
     lifetime: Lifetime,
 ) -> Result<(), Refused> {
+    permits(request, status, control)?;
+    is_cacheable(request, status, control, lifetime)
+}
+
+/// Whether nothing forbids that an answer is stored, however long it is fresh.
+pub(super) fn permits(request: &Seen, status: u16, control: &Control) -> Result<(), Refused> {
     let directives = &control.directives;
     if is_never_stored(status) {
         return Err(Refused::Status);
@@ -99,16 +105,26 @@ pub(super) fn may_store(
     if request.has_authorization && !is_for_all {
         return Err(Refused::Authorization);
     }
+    Ok(())
+}
+
+/// Whether anything says that an answer which nothing forbids to store is cacheable.
+pub(super) fn is_cacheable(
+    request: &Seen,
+    status: u16,
+    control: &Control,
+    lifetime: Lifetime,
+) -> Result<(), Refused> {
     let is_explicit = matches!(
         lifetime.source,
         Source::Override | Source::SMaxAge | Source::MaxAge | Source::Expires | Source::Default
     );
-    if !(request.is_get() || is_explicit && !lifetime.span.is_zero()) {
+    if !(request.method == Method::Get || is_explicit && !lifetime.span.is_zero()) {
         // RFC 9110, section 9.3.3: an answer to POST needs explicit freshness, and to be found again by GET
         // `Content-Location`; here it is found by its body.
         return Err(Refused::NotCacheable);
     }
-    let cacheable = is_explicit || directives.public || is_heuristically_cacheable(status);
+    let cacheable = is_explicit || control.directives.public || is_heuristically_cacheable(status);
     if cacheable { Ok(()) } else { Err(Refused::NotCacheable) }
 }
 

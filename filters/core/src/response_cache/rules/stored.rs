@@ -71,6 +71,9 @@ impl Stored {
     /// only; it never adds.
     #[must_use]
     pub fn jittered(mut self, most: crate::units::Share, bits: u64) -> Self {
+        if most == crate::units::Share::default() {
+            return self;
+        }
         let millis = u64::try_from(self.lifetime.as_millis()).unwrap_or(u64::MAX);
         let range = most.of(millis).saturating_add(1);
         let less = u64::try_from((u128::from(bits) * u128::from(range)) >> 64).unwrap_or(0);

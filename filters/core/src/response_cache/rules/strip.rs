@@ -32,7 +32,9 @@ pub fn stored_fields<'a>(response: &[Line<'a>], directives: &Directives) -> Vec<
     let withheld = [directives.no_cache.fields(), directives.private.fields()].concat();
     let is_withheld = |name: &[u8]| withheld.iter().any(|known| known.as_bytes() == name);
     let is_kept = |name: &[u8]| !is_never_stored(name) && !is_named(name) && !is_withheld(name);
-    response.iter().copied().filter(|(name, _)| is_kept(name)).collect()
+    let mut kept = Vec::with_capacity(response.len());
+    kept.extend(response.iter().copied().filter(|(name, _)| is_kept(name)));
+    kept
 }
 
 /// Fields that describe the stored bytes: those of another message would not fit them.

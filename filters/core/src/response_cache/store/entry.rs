@@ -100,7 +100,7 @@ impl<'a> Entry<'a> {
         slot: u8,
         dead_at: MonoTime,
         now: MonoTime,
-        tail: &Tail,
+        tail: &'a Tail,
     ) -> Self {
         Self {
             key,
@@ -112,7 +112,7 @@ impl<'a> Entry<'a> {
             size: 0,
             dead_at,
             used_at: now,
-            tail: Cow::Owned(tail.0.clone()),
+            tail: Cow::Borrowed(&tail.0),
         }
     }
 
@@ -152,76 +152,98 @@ impl<'a> Entry<'a> {
         parts(&self.tail)
     }
 
-    /// Key and stamp of the entry that is next.
-    pub(super) fn peek(reader: &Reader<'_>) -> Option<(Fingerprint, u64)> {
-        let mut ahead = *reader;
-        Some((Fingerprint(ahead.u128()?), ahead.u64()?))
-    }
-
-    /// Passes over the entry that is next.
-    pub(super) fn skip(reader: &mut Reader<'_>) -> Option<()> {
-        reader.raw(HEAD_BYTES - 2)?;
-        let length = reader.u16()?;
-        reader.raw(usize::from(length)).map(|_| ())
+    /// Passes over the entry that is next: its key and its stamp.
+    pub(super) fn pass(reader: &mut Reader<'_>) -> Option<(Fingerprint, u64)> {
+        let (head, _) = cut(reader)?;
+        let (key, rest) = head.split_first_chunk()?;
+        let stamp = rest.first_chunk()?;
+        Some((Fingerprint(u128::from_le_bytes(*key)), u64::from_le_bytes(*stamp)))
     }
 
     pub(super) fn decode(reader: &mut Reader<'a>) -> Option<Self> {
-        let key = Fingerprint(reader.u128()?);
-        let stamp = reader.u64()?;
-        let slot = reader.u8()?;
-        let flags = reader.u8()?;
+        let (head, tail) = cut(reader)?;
+        let (key, rest) = head.split_first_chunk()?;
+        let (stamp, rest) = rest.split_first_chunk()?;
+        let ([slot, flags], rest) = rest.split_first_chunk()?;
+        let (size, rest) = rest.split_first_chunk()?;
+        let (dead_at, rest) = rest.split_first_chunk()?;
+        let used_at = rest.first_chunk()?;
+        let (slot, flags) = (*slot, *flags);
         let segment = match flags >> 2 {
             0 => Segment::Window,
             1 => Segment::Probation,
             2 => Segment::Protected,
             _ => return None,
         };
-        let size = reader.u32()?;
-        let (dead_at, used_at) = (MonoTime::from_nanos(reader.u64()?), MonoTime::from_nanos(reader.u64()?));
-        let length = reader.u16()?;
-        let tail = reader.raw(usize::from(length))?;
         parts(tail)?;
-        let (is_stale, is_visited) = (flags & 1 != 0, flags & 2 != 0);
-        let tail = Cow::Borrowed(tail);
+        let time = |nanos: &[u8; 8]| MonoTime::from_nanos(u64::from_le_bytes(*nanos));
         (usize::from(slot) < super::WAYS).then_some(Self {
-            key,
-            stamp,
+            key: Fingerprint(u128::from_le_bytes(*key)),
+            stamp: u64::from_le_bytes(*stamp),
             slot,
-            is_stale,
-            is_visited,
+            is_stale: flags & 1 != 0,
+            is_visited: flags & 2 != 0,
             segment,
-            size,
-            dead_at,
-            used_at,
-            tail,
+            size: u32::from_le_bytes(*size),
+            dead_at: time(dead_at),
+            used_at: time(used_at),
+            tail: Cow::Borrowed(tail),
         })
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {
-        writer.u128(self.key.0);
-        writer.u64(self.stamp);
-        writer.u8(self.slot);
         let segment = match self.segment {
             Segment::Window => 0,
             Segment::Probation => 1,
             Segment::Protected => 2_u8,
         };
-        writer.u8(u8::from(self.is_stale) | (u8::from(self.is_visited) << 1) | (segment << 2));
-        writer.u32(self.size);
-        writer.u64(self.dead_at.as_nanos());
-        writer.u64(self.used_at.as_nanos());
-        writer.u16(u16::try_from(self.tail.len()).unwrap_or(u16::MAX));
+        let flags = u8::from(self.is_stale) | (u8::from(self.is_visited) << 1) | (segment << 2);
+        let length = u16::try_from(self.tail.len()).unwrap_or(u16::MAX);
+        // Appended as one: a full set has as many heads as ways, and each part by itself would look for room.
+        let mut head = [0; HEAD_BYTES];
+        let mut left = head.as_mut_slice();
+        put(&mut left, self.key.0.to_le_bytes());
+        put(&mut left, self.stamp.to_le_bytes());
+        put(&mut left, [self.slot, flags]);
+        put(&mut left, self.size.to_le_bytes());
+        put(&mut left, self.dead_at.as_nanos().to_le_bytes());
+        put(&mut left, self.used_at.as_nanos().to_le_bytes());
+        put(&mut left, length.to_le_bytes());
+        writer.raw(&head);
         writer.raw(&self.tail);
     }
 }
 
+/// Writes to the front of what is left.
+#[inline(always)]
+fn put<const N: usize>(left: &mut &mut [u8], bytes: [u8; N]) {
+    if let Some((place, rest)) = core::mem::take(left).split_first_chunk_mut() {
+        *place = bytes;
+        *left = rest;
+    }
+}
+
+/// Cuts the next entry off: its head, and its tail.
+#[inline(always)]
+fn cut<'a>(reader: &mut Reader<'a>) -> Option<(&'a [u8; HEAD_BYTES], &'a [u8])> {
+    let head = reader.raw(HEAD_BYTES)?.first_chunk::<HEAD_BYTES>()?;
+    let [.., low, high] = head;
+    let tail = reader.raw(usize::from(u16::from_le_bytes([*low, *high])))?;
+    Some((head, tail))
+}
+
 /// Variant, URL and the rest of a tail: its tags.
+#[inline(always)]
 fn parts(tail: &[u8]) -> Option<(&[u8], &[u8], Reader<'_>)> {
-    let mut reader = Reader::new(tail);
-    let length = reader.u16()?;
-    let variant = reader.raw(usize::from(length))?;
-    let length = reader.u16()?;
-    let url = reader.raw(usize::from(length))?;
-    let count = usize::from(reader.u8()?);
-    (reader.left() == 16 * count).then_some((variant, url, reader))
+    let (variant, rest) = sized(tail)?;
+    let (url, rest) = sized(rest)?;
+    let (count, tags) = rest.split_first()?;
+    (tags.len() == 16 * usize::from(*count)).then_some((variant, url, Reader::new(tags)))
+}
+
+/// A length, so many bytes, and the rest.
+#[inline(always)]
+fn sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))
 }

@@ -102,10 +102,7 @@ impl<'a> Index<'a> {
     pub(super) fn has_later(rest: &[u8], key: Fingerprint, sequence: u64) -> bool {
         let mut reader = Reader::new(rest);
         let Some(count) = reader.u8() else { return false };
-        (0..count).any(|_| {
-            let is_later = Entry::peek(&reader).is_some_and(|(of, stamp)| of == key && stamp > sequence);
-            Entry::skip(&mut reader).is_some() && is_later
-        })
+        (0..count).any(|_| Entry::pass(&mut reader).is_some_and(|(of, stamp)| of == key && stamp > sequence))
     }
 
     /// What a lookup needs of the set in these bytes: no more than the entries of one key is taken in.
@@ -121,10 +118,11 @@ impl<'a> Index<'a> {
         }
         let mut entries = Vec::new();
         for _ in 0..reader.u8()? {
-            if Entry::peek(&reader)?.0 == key {
+            let mut ahead = reader;
+            if Entry::pass(&mut ahead)?.0 == key {
                 entries.push(Entry::decode(&mut reader)?);
             } else {
-                Entry::skip(&mut reader)?;
+                reader = ahead;
             }
         }
         Sketch::decode(&mut reader)?;
@@ -133,10 +131,15 @@ impl<'a> Index<'a> {
 
     /// Stamps rise, none is of the future, no place holds two entries.
     fn is_sound(&self) -> bool {
-        let rises = self.entries.is_sorted_by(|before, after| before.stamp < after.stamp);
-        let known = self.entries.last().is_none_or(|entry| entry.stamp <= self.sequence);
-        let places = self.entries.iter().fold(0_u64, |places, entry| places | (1 << (entry.slot & 63)));
-        rises && known && usize::try_from(places.count_ones()).is_ok_and(|count| count == self.entries.len())
+        let (mut before, mut taken) = (None, 0_u64);
+        for entry in &self.entries {
+            let place = 1 << (entry.slot & 63);
+            if before.is_some_and(|before| before >= entry.stamp) || taken & place != 0 {
+                return false;
+            }
+            (before, taken) = (Some(entry.stamp), taken | place);
+        }
+        before.is_none_or(|last| last <= self.sequence)
     }
 
     /// The set as bytes.
@@ -157,7 +160,7 @@ impl<'a> Index<'a> {
         writer.finish()
     }
 
-    fn encode_front(&self, writer: &mut Writer) {
+    pub(super) fn encode_front(&self, writer: &mut Writer) {
         writer.u8(VERSION);
         writer.u64(self.walked);
         writer.u64(self.sequence);
@@ -243,15 +246,19 @@ impl<'a> Index<'a> {
     /// A place that no entry has: that after the last one taken, so that a place is left alone for long.
     pub(super) fn free_slot(&self) -> Option<u8> {
         let taken = self.entries.iter().fold(0_u64, |taken, entry| taken | (1 << (entry.slot & 63)));
-        let ways = u8::try_from(WAYS).unwrap_or(u8::MAX);
-        let after = self.entries.last().map_or(0, |entry| entry.slot.wrapping_add(1));
-        (0..ways).map(|step| after.wrapping_add(step) % ways).find(|slot| taken & (1 << (slot & 63)) == 0)
+        free_place(taken, self.entries.last().map_or(0, |entry| entry.slot.wrapping_add(1)))
     }
 
     /// How many variants of a key are listed.
     pub(super) fn has_most_variants(&self, key: Fingerprint) -> bool {
         self.entries.iter().filter(|entry| entry.key == key).count() >= MOST_VARIANTS
     }
+}
+
+/// The first place from `after` on, and round again, that is not among the `taken` ones, one bit each.
+pub(super) fn free_place(taken: u64, after: u8) -> Option<u8> {
+    let ways = u8::try_from(WAYS).unwrap_or(u8::MAX);
+    (0..ways).map(|step| after.wrapping_add(step) % ways).find(|slot| taken & (1 << (slot & 63)) == 0)
 }
 
 /// Half of a fingerprint is enough where a mix-up only costs an answer that could have been stored.

@@ -8,6 +8,7 @@
 //! then cannot be written, somebody was emptying it late; whether the entry still stands is looked up before another
 //! try.
 
+mod in_place;
 mod plan;
 
 pub(super) use plan::Plan;
@@ -219,6 +220,9 @@ impl Put {
     }
 
     fn look(&mut self, value: Option<Vec<u8>>, version: Version) -> Step<Key, Result<Stored, NotStored>> {
+        if let Some(plan) = value.as_deref().and_then(|value| Plan::in_place(self, value)) {
+            return self.plan(Ok(plan), version);
+        }
         let index = match value.as_deref().map(Index::decode) {
             None => Index::empty(self.now),
             Some(Some(index)) => index,

@@ -29,12 +29,16 @@ pub enum Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Set(set) => write!(f, "set/{set}"),
-            Self::Body(set, slot) => write!(f, "body/{set}/{slot}"),
-            Self::Purges => f.write_str("purges"),
-            Self::Pulse(slot) => write!(f, "pulse/{slot}"),
-        }
+        // Each miss that is stored names six of them, and `write!` takes twice as long for one.
+        let (mut first, mut second) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (kind, numbers): (&str, &[&str]) = match self {
+            Self::Set(set) => ("set", &[first.format(*set)]),
+            Self::Body(set, slot) => ("body", &[first.format(*set), second.format(*slot)]),
+            Self::Purges => ("purges", &[]),
+            Self::Pulse(slot) => ("pulse", &[first.format(*slot)]),
+        };
+        f.write_str(kind)?;
+        numbers.iter().try_for_each(|number| f.write_str("/").and_then(|()| f.write_str(number)))
     }
 }
 

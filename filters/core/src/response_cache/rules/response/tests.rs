@@ -5,7 +5,7 @@ use core::time::Duration;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-fn text(fields: &[(&[u8], std::borrow::Cow<'_, [u8]>)]) -> Vec<(String, String)> {
+fn text(fields: &[(&[u8], Cow<'_, [u8]>)]) -> Vec<(String, String)> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     fields.iter().map(|(name, value)| (text(name), text(value))).collect()
 }

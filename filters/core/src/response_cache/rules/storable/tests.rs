@@ -1,4 +1,5 @@
 use super::super::policy::{Methods, Policy, TtlByStatus};
+use super::super::request::Request;
 use super::super::sample::{date, exchange, received, request};
 use super::super::{Scope, on_response};
 use super::*;

@@ -138,7 +138,8 @@ impl Join {
     /// What the request does, and whether the set is to be written for it.
     fn decide(&self, index: &mut Index<'_>, rest: &[u8]) -> (Joined, bool) {
         let now = self.now;
-        if Index::has_later(rest, self.key, self.seen.sequence) {
+        // Mostly it is the set as it was looked up, in which nothing was listed since.
+        if index.sequence != self.seen.sequence && Index::has_later(rest, self.key, self.seen.sequence) {
             return (Joined::LookAgain, false);
         }
         // Who waits for the own one is told by whoever takes it over; others have waited long enough.

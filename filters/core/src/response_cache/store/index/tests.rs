@@ -24,7 +24,14 @@ fn full() -> Index<'static> {
     for (key, slot) in [(7, 0), (8, 1), (7, 5)] {
         let stamp = index.next();
         let tail = Tail::new(&[slot], b"https://h/x", &[Fingerprint(9), Fingerprint(10)]).unwrap();
-        index.entries.push(Entry::new(Fingerprint(key), stamp, slot, at(50), at(5), &tail));
+        index.entries.push(Entry::new(
+            Fingerprint(key),
+            stamp,
+            slot,
+            at(50),
+            at(5),
+            Box::leak(Box::new(tail)),
+        ));
     }
     index.ask(Eviction::Lfu, Fingerprint(7));
     index

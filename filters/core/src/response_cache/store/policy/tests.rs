@@ -9,13 +9,13 @@ fn at(millis: u64) -> MonoTime {
 
 /// A set with entries of these keys; entry `n` has stamp `n`, is dead at second `100 - n`.
 fn set(keys: &[u128]) -> Index<'static> {
-    let tail = Tail::new(b"", b"", &[]).unwrap();
+    let tail: &Tail = Box::leak(Box::new(Tail::new(b"", b"", &[]).unwrap()));
     let mut index = Index::default();
     for key in keys {
         let stamp = index.next();
         let dead_at = at((100 - stamp) * 1_000);
         let slot = u8::try_from(stamp - 1).unwrap();
-        index.entries.push(Entry::new(Fingerprint(*key), stamp, slot, dead_at, at(stamp), &tail));
+        index.entries.push(Entry::new(Fingerprint(*key), stamp, slot, dead_at, at(stamp), tail));
     }
     index
 }

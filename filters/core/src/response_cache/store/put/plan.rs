@@ -38,7 +38,11 @@ impl Going {
 impl Plan {
     /// Puts the answer into the set. `purges`: the recent ones, where the set knows of others than
     /// the ticket.
-    pub(super) fn make(put: &Put, mut index: Index<'_>, purges: Option<&Purges>) -> Result<Self, NotStored> {
+    pub(super) fn make<'a>(
+        put: &'a Put,
+        mut index: Index<'a>,
+        purges: Option<&Purges>,
+    ) -> Result<Self, NotStored> {
         let stamp = index.sequence.saturating_add(1);
         let mut entry = Entry::new(put.key, stamp, 0, put.dead_at, put.now, &put.tail);
         entry.size = u32::try_from(put.charge()).unwrap_or(u32::MAX);
@@ -55,14 +59,14 @@ impl Plan {
         let invalidates = index.entries.iter().any(|other| other.key == put.key);
         let mut going = Going::default();
         let same = |other: &Entry<'_>| other.key == entry.key && other.variant() == entry.variant();
-        let earlier = index.entries.iter().position(same);
+        let earlier = if invalidates { index.entries.iter().position(same) } else { None };
         if let Some(at) = earlier {
             // A key that is used keeps its merits when its answer is renewed.
             if let Some(earlier) = index.entries.get(at) {
                 (entry.is_visited, entry.segment) = (earlier.is_visited, earlier.segment);
             }
             going.take(&mut index, at);
-        } else if index.has_most_variants(put.key) {
+        } else if invalidates && index.has_most_variants(put.key) {
             let of_key = index.entries.iter().enumerate().filter(|(_, other)| other.key == put.key);
             if let Some(at) =
                 of_key.min_by_key(|(_, other)| (other.is_visited, other.used_at)).map(|(at, _)| at)
