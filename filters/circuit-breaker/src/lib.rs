@@ -220,6 +220,7 @@ impl CircuitBreaker {
             Err(Unfinished::Failed) => return self.broken(Some(number), cx),
         };
         if let Some(change) = change {
+            state.has_changed(cx.host);
             self.changed(number, fingerprint, &change, cx);
         }
         match (admission, me) {

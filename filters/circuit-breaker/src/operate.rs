@@ -159,6 +159,7 @@ impl CircuitBreaker {
         let delist = Delist { fingerprint, closed_since: change.at };
         // What is left on the list is found closed by the next request.
         let _ = cx.run(&mut Rewrite::new(key, delist));
+        state.has_changed(cx.host);
         self.changed(number, fingerprint, &change, cx);
         Ok(())
     }

@@ -87,6 +87,10 @@ impl CircuitBreaker {
                 return;
             }
         };
+        if noted.change.is_some() {
+            // First of all: until then other workers go by the list that they know.
+            state.has_changed(cx.host);
+        }
         if noted.late {
             state.metrics.late.add(cx.host, 1);
         }
@@ -119,7 +123,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Publishes a change of state.
+    /// Publishes a change of state, which the other workers have been told of ([`RuleState::has_changed`](crate::rule_state::RuleState::has_changed)).
     pub(crate) fn changed<H: Host>(
         &mut self,
         number: usize,
@@ -129,9 +133,6 @@ impl CircuitBreaker {
     ) {
         let Some(rule) = self.config.breakers.get(number) else { return };
         self.count(number, |metrics| metrics.changed(cx.host, change));
-        if let Some(state) = self.rules.get(number) {
-            state.has_changed(cx.host);
-        }
         let key = Key { rule: Rc::clone(&rule.shared_name), what: What::History };
         // The breaker has changed, whether the history could be written or not.
         let _ = cx.run(&mut Rewrite::new(key, Remember { fingerprint, change: *change }));

@@ -24,6 +24,7 @@ impl ResponseCache {
             cx.host.buffer(Buffer::ResponseBody, 0, size)
         };
         let whole = match piece {
+            Ok(_) if size == 0 => true,
             Ok(piece) if piece.len() == size => {
                 if collecting.body.is_empty() {
                     collecting.body = piece;

@@ -42,8 +42,8 @@ impl Pattern {
         }
     }
 
-    /// Whether every path matches: they all begin with `/`. What is written so is meant for every request, and costs as
-    /// little as no condition.
+    /// Whether this is the beginning of every path. What is written so is meant for every request, also for one without a path (CONNECT,
+    /// `OPTIONS *`), and costs as little as no condition.
     pub(super) fn is_every_path(&self) -> bool {
         matches!(self, Self::Prefix(text) if text == "/")
     }

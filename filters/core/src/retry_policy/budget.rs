@@ -15,7 +15,8 @@
 //!
 //! # Limits
 //!
-//! The window moves in steps of a tenth of its length.
+//! The window moves in steps of a tenth of its length. Workers add the requests they have counted on their ticks: of what others were asked
+//! in the last tenth of a second the allowance knows nothing yet, so it is never too large.
 
 use crate::rewrite::{Edit, Edited};
 use crate::time::{MonoTime, nanos};
