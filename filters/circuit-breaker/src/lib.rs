@@ -11,6 +11,7 @@
 //!
 //! Answers that a filter further in sends directly, past the response callbacks, are known by their final status only.
 //! A probe of a worker that was declared dead while it was only stalled is not counted as out any more.
+//! What a worker changed and died before telling of is seen by the others on their next tick.
 
 mod call;
 mod fleet;

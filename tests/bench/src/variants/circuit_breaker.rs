@@ -10,10 +10,12 @@ pub(super) fn variants() -> Vec<Variant> {
         "trip": {"slow_call_rate": "1%", "slow_call": "1ns"}"#;
     let budget = Some(Budget::Added(2.2));
     let one = breaker(&format!("{match_all}, {trip}"));
+    let of_a_path = breaker(&format!(r#""match": {{"path": {{"exact": "/"}}}}, "key": [], {trip}"#));
     let many = breaker(&format!(r#""key": ["path"], {trip}"#));
     let refused = breaker(&format!("{match_all}, {open}"));
     vec![
         Variant::new("circuit breaker: one breaker, closed", budget, one),
+        Variant::new("circuit breaker: one breaker of a path, closed", budget, of_a_path),
         Variant::new("circuit breaker: many breakers, closed", budget, many),
         Variant {
             status: 503,

@@ -67,36 +67,36 @@ const FLOORS: [Floor; 8] = [
     },
     Floor {
         name: "floor: circuit breaker, one breaker",
-        request: &[Header(":path"), Missing, Clock],
+        request: &[Metric, Clock],
         response: Some(&[Clock, Answers]),
-        delete: &[Count, Clock, Metric, Count, Metric],
+        delete: &[Clock, Metric, Count, Metric],
         ..NONE
     },
     Floor {
         name: "floor: circuit breaker, many breakers",
-        request: &[Header(":path"), Missing, Clock],
+        request: &[Header(":path"), Metric, Clock],
         response: Some(&[Clock, Answers]),
-        delete: &[Count, Clock, Shared, Swap],
+        delete: &[Clock, Shared, Swap],
         ..NONE
     },
     Floor {
         name: "floor: retry policy, by the router",
-        request: &[Headers, Count, Metric, Metric, Missing, SetHeader(0), SetHeader(0)],
-        response: Some(&[Missing, Missing, Record]),
+        request: &[Headers, Metric, Metric, Missing, SetHeader(0), SetHeader(0)],
+        response: Some(&[Missing, Missing]),
         log: Some(&[]),
         ..NONE
     },
     Floor {
         name: "floor: retry policy, by replay",
-        request: &[Headers, Count, SetHeader(0)],
-        response: Some(&[STATUS, Record]),
+        request: &[Headers, SetHeader(0)],
+        response: Some(&[STATUS]),
         log: Some(&[]),
         ..NONE
     },
     Floor {
         name: "floor: response cache, a miss, not stored",
-        request: &[Headers, Metric, Clock, Clock, Shared, Count],
-        response: Some(&[Answers, Clock, Clock, Count]),
+        request: &[Headers, Count],
+        response: Some(&[Answers, Clock, Count]),
         ..NONE
     },
 ];
