@@ -48,6 +48,22 @@ fn what_a_dead_worker_left_on_the_list_costs_a_look_and_goes() {
 }
 
 #[test]
+fn what_a_worker_died_before_telling_of_is_seen_on_the_next_tick() {
+    let other = rule(1, FIVE);
+    trip(&other);
+    let workers = rule(2, FIVE);
+    assert!(call(&workers, 0, "200"), "it has read the list, which is empty");
+    for key in keys(&other, "/breaker/").into_iter().chain(keys(&other, "/watch/")) {
+        let (value, _) = other.host.shared_get(VM_ID, &key).unwrap();
+        let version = workers.host.shared_get(VM_ID, &key).map_or(u32::MAX, |(_, version)| version);
+        workers.host.shared_set(VM_ID, &key, &value, version).unwrap();
+    }
+    assert!(call(&workers, 0, "200"), "nobody has told it");
+    workers.roots[0].tick().unwrap();
+    assert!(!call(&workers, 0, "200"));
+}
+
+#[test]
 fn endless_contention_refuses_and_is_counted() {
     let workers = Rc::new(rule(1, FIVE));
     trip(&workers);
