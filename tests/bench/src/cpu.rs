@@ -7,7 +7,7 @@ use std::fs;
 /// # Panics
 ///
 /// When the process is gone.
-pub fn cpu_nanos(pid: u32) -> u64 {
+pub(crate) fn cpu_nanos(pid: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
     tasks.filter_map(Result::ok).filter_map(|task| on_cpu(&task.path().join("schedstat"))).sum()
 }

@@ -1,12 +1,11 @@
 //! What a leased limit costs beside a local one: CPU per request, the calls to the service included.
 
 use crate::variants::{leased_limit, local_limit};
-use crate::{Sampled, cpu_nanos};
+use crate::{Sampled, WARM_UP, cpu_per_request, keep_off_last};
 use anyhow::Result;
-use ballast_harness::{Envoy, Load, Redis};
+use ballast_harness::{Envoy, Redis};
 use ballast_ratelimit::{Limits, RateLimitServer};
 
-const CONNECTIONS: usize = 16;
 /// The port of the service in the configuration.
 const SERVICE_PORT: u16 = 8081;
 
@@ -26,7 +25,8 @@ pub async fn leased(rounds: usize, requests: u64) -> Result<f64> {
     ] {
         let builder = Envoy::builder().config(bootstrap).port(SERVICE_PORT, service.address());
         let envoy = builder.concurrency(1).name(name).start().await?;
-        measure(&envoy, requests / 4).await?;
+        keep_off_last(envoy.pid().await)?;
+        measure(&envoy, WARM_UP).await?;
         envoys.push((name, envoy, Sampled::default()));
     }
     let before = service.seen();
@@ -53,9 +53,5 @@ pub async fn leased(rounds: usize, requests: u64) -> Result<f64> {
 
 /// CPU microseconds per request.
 async fn measure(envoy: &Envoy, requests: u64) -> Result<f64> {
-    let pid = envoy.pid().await;
-    let before = cpu_nanos(pid);
-    let report = Load::of(&envoy.url("/")).connections(CONNECTIONS).requests(requests).run().await?;
-    anyhow::ensure!(report.status(200) == requests, "{report}");
-    Ok((cpu_nanos(pid) - before) as f64 / requests as f64 / 1_000.0)
+    cpu_per_request(envoy, 200, requests, |_| ("/".to_owned(), String::new())).await
 }

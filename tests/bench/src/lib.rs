@@ -30,7 +30,7 @@ mod saturation;
 mod variants;
 
 pub use cores::keep_off_last;
-pub use cpu::{Sampled, cpu_nanos, median, resident_bytes};
+pub use cpu::{Sampled, median, resident_bytes};
 pub use leased::leased;
-pub use saturation::{Statuses, saturate};
+pub use saturation::{Statuses, WARM_UP, cpu_per_request, saturate};
 pub use variants::{Budget, HELD, Variant, bootstrap, caches, limit_by_header, variants, yardsticks};

@@ -12,12 +12,16 @@
 //! It takes one core for itself. GETs without bodies over HTTP/1.1; answers say how long they are, or have no body.
 
 use crate::cores::take_last;
+use crate::cpu::cpu_nanos;
 use anyhow::{Context, Result, bail, ensure};
+use ballast_harness::Envoy;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+/// The requests before the first round: a VM compiles anew what is called often.
+pub const WARM_UP: u64 = 20_000;
 const CONNECTIONS: usize = 16;
 /// Without any answer for so long, something is wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,6 +47,24 @@ pub fn saturate(
     };
     tokio::task::block_in_place(|| std::thread::scope(|scope| scope.spawn(client).join()))
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// CPU microseconds per request of a proxy, each of whose answers must have this status.
+///
+/// # Errors
+/// When one has another, or the load fails.
+pub async fn cpu_per_request(
+    envoy: &Envoy,
+    status: u16,
+    requests: u64,
+    request: impl Fn(u64) -> (String, String) + Send,
+) -> Result<f64> {
+    let pid = envoy.pid().await;
+    let before = cpu_nanos(pid);
+    let statuses = saturate(&envoy.url("/"), requests, request)?;
+    let took = cpu_nanos(pid) - before;
+    ensure!(statuses == Statuses::from([(status, requests)]), "not all {status}: {statuses:?}");
+    Ok(took as f64 / requests as f64 / 1_000.0)
 }
 
 fn run(url: &str, requests: u64, request: impl Fn(u64) -> (String, String)) -> Result<Statuses> {

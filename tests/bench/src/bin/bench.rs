@@ -8,7 +8,7 @@
 
 use anyhow::Result;
 use ballast_bench::{
-    Budget, HELD, Sampled, Statuses, Variant, caches, cpu_nanos, keep_off_last, leased, limit_by_header,
+    Budget, HELD, Sampled, Variant, WARM_UP, caches, cpu_per_request, keep_off_last, leased, limit_by_header,
     resident_bytes, saturate, variants, yardsticks,
 };
 use ballast_harness::{Envoy, Request};
@@ -33,8 +33,6 @@ struct Arguments {
     clients: u64,
 }
 
-/// The requests before the first round: a VM compiles anew what is called often.
-const WARM_UP: u64 = 20_000;
 /// How many times one client's CPU per request one of very many may take, to one decimal.
 const CLIENTS_BUDGET: f64 = 1.2;
 /// How many times the local limit's CPU per request a leased one may take.
@@ -83,27 +81,22 @@ enum Requests {
 }
 
 impl Requests {
-    /// Sends so many of them.
-    fn send(self, envoy: &Envoy, count: u64) -> Result<Statuses> {
+    /// Path and headers of one.
+    fn request(self, number: u64) -> (String, String) {
         /// Goes on from load to load, so that no path comes twice.
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        saturate(&envoy.url("/"), count, |number| match self {
+        match self {
             Self::Same => ("/".to_owned(), String::new()),
             Self::Varied => (format!("/{}", NEXT.fetch_add(1, Ordering::Relaxed)), String::new()),
             Self::Of { clients, step } => {
                 ("/".to_owned(), format!("x-key: client-{}\r\n", number.wrapping_mul(step) % clients))
             }
-        })
+        }
     }
 
     /// CPU microseconds per request, each of which must be answered with this status.
     async fn measure(self, envoy: &Envoy, status: u16, count: u64) -> Result<f64> {
-        let pid = envoy.pid().await;
-        let before = cpu_nanos(pid);
-        let statuses = self.send(envoy, count)?;
-        let took = cpu_nanos(pid) - before;
-        anyhow::ensure!(statuses == Statuses::from([(status, count)]), "not all {status}: {statuses:?}");
-        Ok(took as f64 / count as f64 / 1_000.0)
+        cpu_per_request(envoy, status, count, |number| self.request(number)).await
     }
 }
 
@@ -124,7 +117,7 @@ async fn compare(arguments: &Arguments, own: Vec<Variant>) -> Result<Vec<&'stati
             }
         }
         // Whatever state a variant needs comes about here; its answers may differ until then.
-        requests_of(variant).send(&envoy, WARM_UP)?;
+        saturate(&envoy.url("/"), WARM_UP, |number| requests_of(variant).request(number))?;
         envoys.push(envoy);
     }
     let mut samples = vec![Sampled::default(); variants.len()];
