@@ -1,10 +1,13 @@
 //! What a leased limit costs beside a local one: CPU per request, the calls to the service included.
 
+use crate::interleaved::{Plan, interleaved};
+use crate::requests::Requests;
 use crate::variants::{leased_limit, local_limit};
-use crate::{Sampled, WARM_UP, cpu_per_request, keep_off_last};
+use crate::{WARM_UP, keep_off_last};
 use anyhow::Result;
 use ballast_harness::{Envoy, Redis};
 use ballast_ratelimit::{Limits, RateLimitServer};
+use std::cell::Cell;
 
 /// The port of the service in the configuration.
 const SERVICE_PORT: u16 = 8081;
@@ -13,45 +16,39 @@ const SERVICE_PORT: u16 = 8081;
 ///
 /// # Errors
 /// When something cannot be started, or a request is refused.
-pub async fn leased(rounds: usize, requests: u64) -> Result<f64> {
+pub async fn leased(plan: &Plan) -> Result<f64> {
     let redis = Redis::start().await?;
     let limits = Limits(vec!["limit=per-client:4000000000/year".parse()?]);
     let service = RateLimitServer::start(0, &redis.url(), limits)?;
-    let mut envoys = Vec::new();
-    for (name, bootstrap) in [
+    let limits = [
         ("local", local_limit()),
         ("leased, blocks of 1000", leased_limit(1_000)),
         ("leased, blocks of 50", leased_limit(50)),
-    ] {
-        let builder = Envoy::builder().config(bootstrap).port(SERVICE_PORT, service.address());
+    ];
+    let start = async |index: usize| {
+        let (name, bootstrap) = &limits[index];
+        let builder = Envoy::builder().config(bootstrap.clone()).port(SERVICE_PORT, service.address());
         let envoy = builder.concurrency(1).name(name).start().await?;
         keep_off_last(envoy.pid().await)?;
-        measure(&envoy, WARM_UP).await?;
-        envoys.push((name, envoy, Sampled::default()));
-    }
-    let before = service.seen();
-    for _ in 0..rounds {
-        for (_, envoy, samples) in &mut envoys {
-            samples.0.push(measure(envoy, requests).await?);
-        }
-    }
-    let (calls, asked) = (service.seen().calls - before.calls, requests * rounds as u64 * 2);
+        Requests::Same.measure(&envoy, 200, WARM_UP).await?;
+        Ok(envoy)
+    };
+    let (calls, asked) = (Cell::new(0), Cell::new(0));
+    let measure = async |index: usize, envoy: &Envoy, requests: u64| {
+        let before = service.seen().calls;
+        let cpu = Requests::Same.measure(envoy, 200, requests).await?;
+        calls.set(calls.get() + service.seen().calls - before);
+        asked.set(asked.get() + if index == 0 { 0 } else { requests });
+        Ok(cpu)
+    };
+    let measured = interleaved(plan, limits.len(), start, measure).await?;
     println!("\n| a limit for each client | CPU per request, us | against the local one |");
     println!("|---|---|---|");
-    let local = envoys[0].2.median();
-    for (name, _, samples) in &envoys {
-        println!(
-            "| {name} | {:.2} ± {:.2} | {:.2} |",
-            samples.median(),
-            samples.spread(),
-            samples.median() / local
-        );
+    let of_local = |index: usize| measured[index].median() / measured[0].median();
+    for (index, (name, _)) in limits.iter().enumerate() {
+        let total = &measured[index];
+        println!("| {name} | {:.2} ± {:.2} | {:.2} |", total.median(), total.spread(), of_local(index));
     }
-    println!("\n{calls} calls for {asked} leased requests");
-    Ok(envoys[1].2.median() / local)
-}
-
-/// CPU microseconds per request.
-async fn measure(envoy: &Envoy, requests: u64) -> Result<f64> {
-    cpu_per_request(envoy, 200, requests, |_| ("/".to_owned(), String::new())).await
+    println!("\n{} calls for {} leased requests", calls.get(), asked.get());
+    Ok(of_local(1))
 }

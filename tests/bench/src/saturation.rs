@@ -53,7 +53,7 @@ pub fn saturate(
 ///
 /// # Errors
 /// When one has another, or the load fails.
-pub async fn cpu_per_request(
+pub(crate) async fn cpu_per_request(
     envoy: &Envoy,
     status: u16,
     requests: u64,

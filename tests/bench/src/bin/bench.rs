@@ -8,13 +8,13 @@
 
 use anyhow::Result;
 use ballast_bench::{
-    Budget, HELD, Sampled, Variant, WARM_UP, caches, cpu_per_request, keep_off_last, leased, limit_by_header,
-    resident_bytes, saturate, variants, yardsticks,
+    Budget, HELD, Plan, Requests, Sampled, Variant, WARM_UP, caches, interleaved, keep_off_last, leased,
+    limit_by_header, resident_bytes, saturate, variants, yardsticks,
 };
-use ballast_harness::{Envoy, Request};
+use ballast_harness::{Envoy, Pending, Request};
 use ballast_upstream::{Answer, Upstream};
 use clap::Parser;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// What the filters cost in a real Envoy.
@@ -22,8 +22,11 @@ use std::time::Duration;
 struct Arguments {
     /// The filters to measure, by name; all if none is named.
     filters: Vec<String>,
-    /// Rounds; each variant runs once in each. Many short ones: what is compared has run close together.
-    #[arg(long, default_value_t = 75)]
+    /// How often each proxy is booted: two with the same configuration cost differently, by how their memory lies.
+    #[arg(long, default_value_t = 5)]
+    boots: usize,
+    /// Rounds of each boot; each variant runs once in each. Many short ones: what is compared has run close together.
+    #[arg(long, default_value_t = 15)]
     rounds: usize,
     /// Requests of a variant in a round.
     #[arg(long, default_value_t = 4_000)]
@@ -31,6 +34,12 @@ struct Arguments {
     /// The clients of the rate limiter's largest table; 0 leaves that part out.
     #[arg(long, default_value_t = 1_000_000)]
     clients: u64,
+}
+
+impl Arguments {
+    fn plan(&self) -> Plan {
+        Plan { boots: self.boots, rounds: self.rounds, requests: self.requests }
+    }
 }
 
 /// How many times one client's CPU per request one of very many may take, to one decimal.
@@ -59,7 +68,7 @@ async fn main() -> Result<()> {
             over.push("a limit with very many clients");
         }
     }
-    if wanted("rate-limit") && leased(arguments.rounds, arguments.requests).await? > LEASED_BUDGET {
+    if wanted("rate-limit") && leased(&arguments.plan()).await? > LEASED_BUDGET {
         over.push("a leased limit");
     }
     if wanted("response-cache") && !hits(&arguments).await? {
@@ -69,80 +78,38 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// What the requests of a load are like.
-#[derive(Clone, Copy)]
-enum Requests {
-    /// All the same.
-    Same,
-    /// Each for a path that no other was for.
-    Varied,
-    /// Of clients that come in turn, each `step` after the one before, of so many.
-    Of { clients: u64, step: u64 },
-}
-
-impl Requests {
-    /// Path and headers of one.
-    fn request(self, number: u64) -> (String, String) {
-        /// Goes on from load to load, so that no path comes twice.
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        match self {
-            Self::Same => ("/".to_owned(), String::new()),
-            Self::Varied => (format!("/{}", NEXT.fetch_add(1, Ordering::Relaxed)), String::new()),
-            Self::Of { clients, step } => {
-                ("/".to_owned(), format!("x-key: client-{}\r\n", number.wrapping_mul(step) % clients))
-            }
-        }
-    }
-
-    /// CPU microseconds per request, each of which must be answered with this status.
-    async fn measure(self, envoy: &Envoy, status: u16, count: u64) -> Result<f64> {
-        cpu_per_request(envoy, status, count, |number| self.request(number)).await
-    }
-}
-
 /// The table of one filter's variants; those that are over their budgets.
 async fn compare(arguments: &Arguments, own: Vec<Variant>) -> Result<Vec<&'static str>> {
     let variants: Vec<Variant> = yardsticks().into_iter().chain(own).collect();
-    let (mut envoys, mut held) = (Vec::new(), Vec::new());
     let upstream = Upstream::start();
     upstream.script(HELD, Answer::ok().delay(Duration::from_secs(3_600)));
-    for variant in &variants {
+    let held = RefCell::new(Vec::new());
+    let start = async |index: usize| {
+        let variant = &variants[index];
         let builder = Envoy::builder().config(variant.bootstrap()).upstream(upstream.address());
         let envoy = builder.concurrency(1).name(variant.name).start().await?;
         keep_off_last(envoy.pid().await)?;
         if variant.held {
-            held.push(Request::get(&envoy.url(HELD)).timeout(Duration::from_secs(3_600)).begin().await?);
-            while upstream.in_flight_at(HELD) < held.len() as u64 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            let request = hold(&envoy, &upstream).await?;
+            held.borrow_mut().push(request);
         }
         // Whatever state a variant needs comes about here; its answers may differ until then.
         saturate(&envoy.url("/"), WARM_UP, |number| requests_of(variant).request(number))?;
-        envoys.push(envoy);
-    }
-    let mut samples = vec![Sampled::default(); variants.len()];
-    for round in 0..arguments.rounds {
-        for index in 0..variants.len() {
-            // Another order in each round: who runs after whom must not matter.
-            let index = (index + round) % variants.len();
-            let (variant, envoy) = (&variants[index], &envoys[index]);
-            let cpu = requests_of(variant).measure(envoy, variant.status, arguments.requests).await?;
-            samples[index].0.push(cpu);
-        }
-    }
-    // Added over no filter, round by round, so that what slows a whole round cancels out.
-    let added = |index: usize| {
-        let pairs = samples[index].0.iter().zip(&samples[0].0);
-        Sampled(pairs.map(|(with, without)| with - without).collect())
+        Ok(envoy)
     };
-    let (unit, no_op) = (added(1).median(), samples[1].median());
+    let measure = async |index: usize, envoy: &Envoy, requests: u64| {
+        let variant = &variants[index];
+        requests_of(variant).measure(envoy, variant.status, requests).await
+    };
+    let measured = interleaved(&arguments.plan(), variants.len(), start, measure).await?;
+    let (unit, no_op) = (measured[1].over(&measured[0]).median(), measured[1].median());
     println!(
         "| variant | CPU per request, us | added, us | added / no-op's | all / no-op's | budget | memory, MiB |"
     );
     println!("|---|---|---|---|---|---|---|");
     let mut over = Vec::new();
-    for (index, variant) in variants.iter().enumerate() {
-        let (total, added) = (&samples[index], added(index));
+    for (variant, total) in variants.iter().zip(&measured) {
+        let added = total.over(&measured[0]);
         let (of_added, of_total) = (added.median() / unit, total.median() / no_op);
         let (budget, within) = match variant.budget {
             None => (String::new(), true),
@@ -159,7 +126,7 @@ async fn compare(arguments: &Arguments, own: Vec<Variant>) -> Result<Vec<&'stati
             total.spread(),
             added.median(),
             added.spread(),
-            resident_bytes(envoys[index].pid().await) / (1024 * 1024)
+            total.resident_bytes / (1024 * 1024)
         );
     }
     Ok(over)
@@ -169,43 +136,56 @@ fn requests_of(variant: &Variant) -> Requests {
     if variant.varied { Requests::Varied } else { Requests::Same }
 }
 
+/// A request that stays on its way.
+async fn hold(envoy: &Envoy, upstream: &Upstream) -> Result<Pending> {
+    let before = upstream.received_at(HELD);
+    let request = Request::get(&envoy.url(HELD)).timeout(Duration::from_secs(3_600)).begin().await?;
+    while upstream.received_at(HELD) == before {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(request)
+}
+
 /// What a hit with a body of 1 KiB costs, against Envoy's own cache.
 async fn hits(arguments: &Arguments) -> Result<bool> {
     const BUDGET: f64 = 1.25;
     let upstream = Upstream::start();
     upstream.script("/", Answer::ok().header("cache-control", "max-age=3600").body_bytes(1_024));
-    let mut envoys = Vec::new();
-    for (name, bootstrap) in caches() {
-        let builder = Envoy::builder().config(bootstrap).upstream(upstream.address());
+    let caches = caches();
+    let start = async |index: usize| {
+        let (name, bootstrap) = &caches[index];
+        let builder = Envoy::builder().config(bootstrap.clone()).upstream(upstream.address());
         let envoy = builder.concurrency(1).name(name).start().await?;
         keep_off_last(envoy.pid().await)?;
         Requests::Same.measure(&envoy, 200, WARM_UP).await?;
-        envoys.push((name, envoy, Sampled::default()));
-    }
-    let before = upstream.received();
-    for _ in 0..arguments.rounds {
-        for (_, envoy, samples) in &mut envoys {
-            samples.0.push(Requests::Same.measure(envoy, 200, arguments.requests).await?);
-        }
-    }
-    anyhow::ensure!(upstream.received() == before, "not every request was a hit");
-    let own = envoys[0].2.median();
+        Ok(envoy)
+    };
+    let measure = async |_: usize, envoy: &Envoy, requests: u64| {
+        let before = upstream.received();
+        let cpu = Requests::Same.measure(envoy, 200, requests).await?;
+        anyhow::ensure!(upstream.received() == before, "not every request was a hit");
+        Ok(cpu)
+    };
+    let measured = interleaved(&arguments.plan(), caches.len(), start, measure).await?;
     println!("\n| a hit, 1 KiB | CPU per request, us | against Envoy's cache | budget |");
     println!("|---|---|---|---|");
-    for (name, _, samples) in &envoys {
+    let of_own = |index: usize| measured[index].median() / measured[0].median();
+    for (index, (name, _)) in caches.iter().enumerate() {
+        let total = &measured[index];
+        let budget = if index == 1 { BUDGET.to_string() } else { String::new() };
         println!(
-            "| {name} | {:.2} ± {:.2} | {:.2} | |",
-            samples.median(),
-            samples.spread(),
-            samples.median() / own
+            "| {name} | {:.2} ± {:.2} | {:.2} | {budget} |",
+            total.median(),
+            total.spread(),
+            of_own(index)
         );
     }
     // What most hits are: those of the local level.
-    Ok(envoys[1].2.median() / own <= BUDGET)
+    Ok(of_own(1) <= BUDGET)
 }
 
 /// What a decision costs with 1, 1,000 and many clients in the table, and what a client takes in memory. How many times one
-/// client's cost one of many takes.
+/// client's cost one of many takes. One boot: filling the table takes longer than measuring.
 async fn clients(arguments: &Arguments) -> Result<f64> {
     let most = arguments.clients;
     let config = limit_by_header(most);
@@ -220,7 +200,7 @@ async fn clients(arguments: &Arguments) -> Result<f64> {
         let memory = (resident_bytes(envoy.pid().await).saturating_sub(empty)) / clients;
         envoys.push((clients, envoy, memory, Sampled::default()));
     }
-    for _ in 0..arguments.rounds {
+    for _ in 0..arguments.boots * arguments.rounds {
         for (clients, envoy, _, samples) in &mut envoys {
             // Strides through all clients, so that each round meets another part of the table.
             let requests = Requests::Of { clients: *clients, step: 7_919 };
