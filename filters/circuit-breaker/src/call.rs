@@ -15,6 +15,15 @@ const SWITCHING_PROTOCOLS: u16 = 101;
 /// gRPC's UNKNOWN.
 const GRPC_UNKNOWN: u32 = 2;
 
+/// Whether it is known what a call came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// Not before its end.
+    No,
+    /// It is; `now` if the clock was read.
+    Yes { now: Option<MonoTime> },
+}
+
 /// What is remembered about one call.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -24,6 +33,8 @@ pub(crate) struct Call {
     pub(crate) let_through: LetThrough,
     /// When it was let through.
     pub(crate) started: MonoTime,
+    /// The events of its breaker when it was let through, if they were read.
+    pub(crate) events: Option<u64>,
     answer: Option<Answer>,
     /// The answer is gRPC, and its status is still to come.
     awaits_grpc_status: bool,
@@ -37,12 +48,14 @@ impl Call {
         fingerprint: Fingerprint,
         let_through: LetThrough,
         started: MonoTime,
+        events: Option<u64>,
     ) -> Self {
         Self {
             rule,
             fingerprint,
             let_through,
             started,
+            events,
             answer: None,
             awaits_grpc_status: false,
             slow: false,
@@ -50,23 +63,27 @@ impl Call {
         }
     }
 
-    /// The answer's headers have come. `true`: the call is over with that.
-    pub(crate) fn answered(&mut self, rule: &Rule, host: &impl Host) -> bool {
+    /// The answer's headers have come. What is still to come matters no more after [`Settled::Yes`].
+    pub(crate) fn answered(&mut self, rule: &Rule, host: &impl Host) -> Settled {
         let slow_call = rule.policy.trip.slow_call;
-        self.slow = slow_call < Duration::MAX && host.now().since(self.started) >= slow_call;
+        let now = (slow_call < Duration::MAX).then(|| host.now());
+        self.slow = now.is_some_and(|now| now.since(self.started) >= slow_call);
         let headers = host.headers(Map::ResponseHeaders);
         let said = Said::read(&headers);
         let Some(status) = said.status.and_then(number).and_then(|status| status.try_into().ok()) else {
-            return false;
+            return Settled::No;
         };
         let grpc = is_grpc(said.content_type);
         let grpc_status = said.grpc_status.and_then(number).filter(|_| grpc);
         self.awaits_grpc_status = grpc && grpc_status.is_none();
-        self.answer = Some(Answer { status, grpc_status });
+        let answer = Answer { status, grpc_status };
+        self.answer = Some(answer);
         if rule.retry_after_counts && matches!(status, 429 | 503) {
             self.retry_after = said.retry_after.and_then(|value| parse_retry_after(value, host.wall_time()));
         }
-        status == SWITCHING_PROTOCOLS
+        // A probe keeps its permit for as long as it takes.
+        let succeeded = !self.is_probe() && !self.awaits_grpc_status && rule.failure.succeeds(answer);
+        if succeeded || status == SWITCHING_PROTOCOLS { Settled::Yes { now } } else { Settled::No }
     }
 
     /// The answer's trailers have come.

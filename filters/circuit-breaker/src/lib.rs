@@ -3,9 +3,9 @@
 //! # How
 //!
 //! A request looks at its rule's watch list, which is empty while all breakers are closed and is read again when a breaker has
-//! changed; only if its breaker is on it, the breaker itself is asked. Answers are looked at when their headers come. Outcomes are recorded in one place,
-//! when the stream is destroyed, which is told anyway and so costs no call into the VM of its own; only a call that turns into
-//! another protocol is recorded when it does.
+//! changed; only if its breaker is on it, the breaker itself is asked. Answers are looked at when their headers come. Outcomes are recorded in one place:
+//! a success as soon as nothing that is still to come can change it, which saves a reading of the clock, and all others when the
+//! stream is destroyed, which is told anyway and so costs no call into the VM of its own.
 //!
 //! # Limits
 //!
@@ -38,7 +38,7 @@ use ballast_host::{
     CallAnswer, CallToken, Cx, Filter, Flow, Host, HostRandom, Map, Ordered, ReadPlan, RequestView,
     StartError,
 };
-use call::Call;
+use call::{Call, Settled};
 use core::time::Duration;
 use fleet::Fleet;
 use refusal::{Answers, Refusal};
@@ -122,9 +122,9 @@ impl Filter for CircuitBreaker {
     fn on_response_headers<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, _: bool) -> Flow {
         if let Some(call) = &mut stream.call
             && let Some(rule) = self.config.breakers.get(call.rule)
-            && call.answered(rule, cx.host)
+            && let Settled::Yes { now } = call.answered(rule, cx.host)
         {
-            self.record(stream, cx);
+            self.record(stream, now, cx);
         }
         if let Some(rule) = stream.shadow.take().and_then(|rule| self.config.breakers.get(rule)) {
             // An answer whose headers cannot be changed any more goes on without.
@@ -141,7 +141,7 @@ impl Filter for CircuitBreaker {
     }
 
     fn on_destroy<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) {
-        self.record(stream, cx);
+        self.record(stream, None, cx);
     }
 
     fn on_tick<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
@@ -196,7 +196,8 @@ impl CircuitBreaker {
             Forced::Closed | Forced::MetricsOnly => {}
         }
         let Ok(watched) = state.watched(fingerprint, cx.host) else { return self.broken(Some(number), cx) };
-        let call = |let_through, started| Some(Call::new(number, fingerprint, let_through, started));
+        let call =
+            |let_through, started| Some(Call::new(number, fingerprint, let_through, started, watched.events));
         if watched.is_closed {
             // The clock is read after the list: what closes later than this dropped nothing of this call.
             let at = cx.host.now();

@@ -14,8 +14,8 @@ use ballast_host::{About, Cx, Host, LogLevel};
 use std::rc::Rc;
 
 impl CircuitBreaker {
-    /// Records what the call of a stream came to, if that has not been done.
-    pub(crate) fn record<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>) {
+    /// Records what the call of a stream came to, if that has not been done. `now` if the clock was read in this callback.
+    pub(crate) fn record<H: Host>(&mut self, stream: &mut Stream, now: Option<MonoTime>, cx: &mut Cx<'_, H>) {
         let Some(mut call) = stream.call.take() else { return };
         let Some(rule) = self.config.breakers.get(call.rule) else { return };
         let verdict = call.verdict(rule, cx.host);
@@ -32,7 +32,7 @@ impl CircuitBreaker {
         if verdict == Verdict::Ignored && !call.matters_if_ignored() {
             return;
         }
-        let now = cx.host.now();
+        let now = now.unwrap_or_else(|| cx.host.now());
         if verdict == Verdict::Success && call.is_plain() {
             match self.gather(&call, now, cx) {
                 Gathered::Yes => {}
@@ -47,13 +47,18 @@ impl CircuitBreaker {
 
     /// Counts a success without a shared write, if what is known of its breaker allows that.
     fn gather<H: Host>(&self, call: &Call, now: MonoTime, cx: &Cx<'_, H>) -> Gathered {
-        let gather = self.rules.get(call.rule).and_then(|state| state.gather.as_ref());
-        let (Some(gather), LetThrough::Closed { at }) = (gather, call.let_through) else {
+        let state = self.rules.get(call.rule).zip(self.config.breakers.get(call.rule));
+        let Some((policy, gather)) =
+            state.and_then(|(state, rule)| state.gather.as_ref().map(|gather| (state.policy(rule), gather)))
+        else {
             return Gathered::No;
         };
-        let events = gather.events.value(cx.host);
-        let (Some(known), Some(before)) = (&gather.known, events) else { return Gathered::No };
-        if !known.may_gather(before, at, now) {
+        let (Some(known), LetThrough::Closed { at }) = (&gather.known, call.let_through) else {
+            return Gathered::No;
+        };
+        let is_so = |events: u64| known.may_gather(events, at, now);
+        let unasked = call.events.is_some_and(|events| known.may_gather_unasked(policy, events, at, now));
+        if !unasked && !gather.events.value(cx.host).is_some_and(is_so) {
             return Gathered::No;
         }
         gather.gathered.add(cx.host, 1);
@@ -104,8 +109,11 @@ impl CircuitBreaker {
                 .zip(events)
                 .and_then(|((counts, since), events)| Known::after(&policy, counts, since, events, now));
             let happened = verdict == Verdict::Failure || (verdict == Verdict::Success && !call.is_plain());
-            if happened || noted.change.is_some() {
+            // A change has raised `events`.
+            if happened && noted.change.is_none() {
                 gather.events.add(cx.host, 1);
+            }
+            if happened || noted.change.is_some() {
                 let can_trip = noted.closed.is_some_and(|(counts, _)| policy.trip.success_can_trip(counts));
                 let grown = || gather.gathered.value(cx.host).is_some_and(|value| value > gathered);
                 judge_again = can_trip && grown();

@@ -28,15 +28,26 @@ pub(crate) struct RuleState {
     pub(crate) gather: Option<Gather>,
     /// Grows with each change of a breaker's state, after the change.
     changes: Gauge,
-    /// The watch list, and how many changes there had been before it was read.
-    listed: Option<(u64, Watch)>,
+    /// The watch list as it was last read.
+    listed: Option<Listed>,
     /// The breaker that was last found open, as it stands on the watch list, and until when it is.
     known_open: Option<(Entry, MonoTime)>,
+}
+
+/// The watch list, and what there had been before it was read or known to be as it was.
+#[derive(Debug)]
+struct Listed {
+    changes: u64,
+    /// Of a rule with one breaker: nothing has changed while nothing has happened.
+    events: Option<u64>,
+    watch: Watch,
 }
 
 /// What the watch list says of one breaker.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watched {
+    /// The events of a rule with one breaker, read before the list.
+    pub(crate) events: Option<u64>,
     /// It is certainly closed.
     pub(crate) is_closed: bool,
     /// Its entry.
@@ -44,8 +55,9 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    fn on(watch: &Watch, fingerprint: Fingerprint) -> Self {
-        Self { is_closed: watch.proves_closed(fingerprint), entry: watch.entry(fingerprint).copied() }
+    fn on(watch: &Watch, fingerprint: Fingerprint, events: Option<u64>) -> Self {
+        let (is_closed, entry) = (watch.proves_closed(fingerprint), watch.entry(fingerprint).copied());
+        Self { events, is_closed, entry }
     }
 }
 
@@ -109,19 +121,29 @@ impl RuleState {
         host: &impl Host,
     ) -> Result<Watched, HostError> {
         // Before the list is read: what changes later is seen next time.
+        let events = self.gather.as_ref().and_then(|gather| gather.events.value(host));
+        if let Some(listed) =
+            self.listed.as_ref().filter(|listed| events.is_some() && listed.events == events)
+        {
+            return Ok(Watched::on(&listed.watch, fingerprint, events));
+        }
         let changes = self.changes.value(host);
-        if let Some((_, watch)) = self.listed.as_ref().filter(|(known, _)| Some(*known) == changes) {
-            return Ok(Watched::on(watch, fingerprint));
+        if let Some(listed) = self.listed.as_mut().filter(|listed| Some(listed.changes) == changes) {
+            listed.events = events;
+            return Ok(Watched::on(&listed.watch, fingerprint, events));
         }
         let watch = Watch::read(host.shared(&self.watch_key)?.value.as_deref());
-        let watched = Watched::on(&watch, fingerprint);
-        self.listed = changes.map(|changes| (changes, watch));
+        let watched = Watched::on(&watch, fingerprint, events);
+        self.listed = changes.map(|changes| Listed { changes, events, watch });
         Ok(watched)
     }
 
-    /// A breaker has changed: the list is read again by all workers.
+    /// A breaker has changed: the list is read again by all workers, and what they know of the breaker is old.
     pub(crate) fn has_changed(&self, host: &impl Host) {
         self.changes.add(host, 1);
+        if let Some(gather) = &self.gather {
+            gather.events.add(host, 1);
+        }
     }
 
     /// On each tick: the list is read again, in case a worker died between a change and telling of it.

@@ -33,23 +33,28 @@ impl ReadPlan {
     }
 }
 
-/// As many properties as a configuration is likely to ask for.
-const REMEMBERED: usize = 6;
+/// As many properties after the first one as a configuration is likely to ask for.
+const REMEMBERED: usize = 5;
+/// A value that is read once at the most.
+type Value = OnceCell<Option<Vec<u8>>>;
 
 /// The request whose headers have come. Each value is read once at the most.
 pub struct RequestView<'a, H: Host> {
     host: &'a H,
     plan: &'a ReadPlan,
     map: OnceCell<Headers>,
-    header: OnceCell<Option<Vec<u8>>>,
-    /// The values of the plan's first properties; more than these are read anew each time.
-    properties: [OnceCell<Option<Vec<u8>>>; REMEMBERED],
+    header: Value,
+    /// The value of the plan's first property: most configurations ask for one at the most.
+    property: Value,
+    /// Those of the next ones; more than these are read anew each time.
+    properties: OnceCell<Box<[Value; REMEMBERED]>>,
 }
 
 impl<'a, H: Host> RequestView<'a, H> {
     /// The view of the stream whose request headers callback runs.
     pub fn new(host: &'a H, plan: &'a ReadPlan) -> Self {
-        Self { host, plan, map: OnceCell::new(), header: OnceCell::new(), properties: Default::default() }
+        let (header, property, properties) = Default::default();
+        Self { host, plan, map: OnceCell::new(), header, property, properties }
     }
 
     /// All headers, for keeping: no second read where rules have read them already.
@@ -74,7 +79,11 @@ impl<H: Host> Request for RequestView<'_, H> {
     fn property(&self, property: &Property) -> Option<Cow<'_, [u8]>> {
         let index = self.plan.properties.iter().position(|(known, _)| known == property)?;
         let (_, path) = self.plan.properties.get(index)?;
-        match self.properties.get(index) {
+        let value = match index.checked_sub(1) {
+            None => Some(&self.property),
+            Some(next) => self.properties.get_or_init(Box::default).get(next),
+        };
+        match value {
             Some(value) => value.get_or_init(|| self.host.property(path)).as_deref().map(Cow::Borrowed),
             None => self.host.property(path).map(Cow::Owned),
         }

@@ -55,15 +55,9 @@ impl<F: Filter> Root<F> {
         Some(callback(filter, &mut Cx { host: &Proxy, services, stream }))
     }
 
-    /// After a callback of a stream: makes the stream findable, if something later is for it.
+    /// Makes a stream findable, since something later is for it.
     pub(crate) fn keep_reachable(&self, id: u32, state: &Rc<RefCell<F::Stream>>) {
-        let wanted = self.with(Some(id), |_, cx| {
-            cx.services.nudge(cx.host);
-            core::mem::take(&mut cx.services.keep_reachable)
-        });
-        if wanted.unwrap_or_default() {
-            self.reachable.borrow_mut().insert(id, Rc::downgrade(state));
-        }
+        self.reachable.borrow_mut().insert(id, Rc::downgrade(state));
     }
 
     /// A stream has ended. From here on others may be acted on.

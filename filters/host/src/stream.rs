@@ -23,12 +23,19 @@ impl<F: Filter> StreamContext<F> {
     }
 
     fn run(&self, callback: impl FnOnce(&mut F, &mut F::Stream, &mut Cx<'_, Proxy>) -> Flow) -> Action {
-        let flow = match self.state.try_borrow_mut() {
-            Ok(mut state) => self.root.with(Some(self.id), |filter, cx| callback(filter, &mut state, cx)),
+        let done = match self.state.try_borrow_mut() {
+            Ok(mut state) => self.root.with(Some(self.id), |filter, cx| {
+                let flow = callback(filter, &mut state, cx);
+                cx.services.nudge(cx.host);
+                (flow, core::mem::take(&mut cx.services.keep_reachable))
+            }),
             Err(_) => None,
         };
-        self.root.keep_reachable(self.id, &self.state);
-        match flow.unwrap_or_default() {
+        let (flow, keep_reachable) = done.unwrap_or_default();
+        if keep_reachable {
+            self.root.keep_reachable(self.id, &self.state);
+        }
+        match flow {
             Flow::Continue => Action::Continue,
             Flow::Pause => Action::Pause,
             Flow::Reply(reply) => match Proxy.reply(&reply) {

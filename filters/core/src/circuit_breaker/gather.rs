@@ -11,8 +11,9 @@
 //! atomically: `gathered` counts successes that no window holds yet, and `events` is raised after every swap that can
 //! matter by itself (a failure, a slow call, a change of state). A worker keeps what it knew when it last swapped
 //! ([`Known`]): the value of `events`, read before the breaker was, and that a success could not trip the breaker then.
-//! While that holds it adds 1 to `gathered`, looks at `events` again, and is done; if `events` was raised in
-//! between, it swaps without an outcome of its own, which judges. Whoever records anything else reads `gathered` first, takes in what
+//! While that holds it adds 1 to `gathered`, looks at `events` afterwards, and is done; if `events` was raised in
+//! between, it swaps without an outcome of its own, which judges. Whether it holds is known from when the call was let through, when
+//! `events` is read anyway to see whether any breaker has changed; only after a long call it is asked again. Whoever records anything else reads `gathered` first, takes in what
 //! is new [before its own outcome](super::breaker::record), swaps, raises `events`, and, where a success could trip
 //! the breaker now, reads `gathered` again and judges if it has grown.
 //!
@@ -32,9 +33,11 @@
 //!    its swap, and further successes do not change it; only the swap of a failure or slow call X does. If S was added
 //!    before X first read `gathered`, X judges with it. If it was added before X raised `events`, X finds `gathered` grown at its
 //!    second reading, and judges with it then. If it was added after that, its worker finds `events` raised, and judges.
-//! 4. *Old results stay out.* A worker gathers only a call that was let through after the closed state of [`Known`] began, and
-//!    looks at `events` immediately before it adds. A result of an earlier closed state could slip in only if
-//!    a whole opening, trial and closing fell between these two adjacent calls.
+//! 4. *Old results stay out.* A worker gathers only a call that was let through in the closed state of [`Known`], when `events` had
+//!    not been raised since. The next closed state begins after [the shortest wait](super::policy::OpenWait::shortest) at the
+//!    earliest. A call that took less ends before that; after a longer one `events` is looked at immediately before
+//!    adding, and an old result could slip in only if a whole opening, trial and closing fell between these two adjacent calls.
+//!    What was added while the breaker was not closed is taken in by the swap that closes it, and counts for nothing.
 //!
 //! The explorer in core's tests runs this through every interleaving of three workers, with calls of which the last one,
 //! whichever it is, must trip the breaker, and with calls that must not.
@@ -43,7 +46,8 @@
 //!
 //! A worker that dies between its swap and raising `events` may leave a trip to the next outcome that is swapped, at most
 //! a bucket or a minute later. A rule whose key tells callers apart has many breakers and no counters of its own for each (they would never be
-//! freed), so each outcome is swapped. The proxy's counters outlive a configuration; should they ever be lost while
+//! freed), so each outcome is swapped. An operator may close a breaker at once: then a success of before may count as
+//! one of after, if its call began before the breaker had opened. The proxy's counters outlive a configuration; should they ever be lost while
 //! shared data is not, what was gathered counts again once the counter has passed what the entry has seen.
 
 use super::policy::Policy;
@@ -85,6 +89,11 @@ impl Known {
     /// Whether a success of a call that was let through at `at` may be gathered at `now`, while `events` is this.
     pub fn may_gather(&self, events: u64, at: MonoTime, now: MonoTime) -> bool {
         self.is_current(events) && at >= self.closed_since && now < self.until
+    }
+
+    /// Whether a success of a call that was let through at `at`, when `events` was this, may be gathered at `now` without asking again.
+    pub fn may_gather_unasked(&self, policy: &Policy, events: u64, at: MonoTime, now: MonoTime) -> bool {
+        self.may_gather(events, at, now) && now.since(at) < policy.open.shortest()
     }
 
     /// Whether nothing has happened since.
@@ -136,6 +145,21 @@ mod tests {
             [(7, 500, 1_999, true), (8, 500, 1_999, false), (7, 499, 1_999, false), (7, 500, 2_000, false)]
         {
             assert_eq!(known.may_gather(events, milli(at), milli(now)), may, "{events} {at} {now}");
+            assert_eq!(
+                known.may_gather_unasked(&policy, events, milli(at), milli(now)),
+                may && now - at < 1_000
+            );
+        }
+    }
+
+    #[test]
+    fn after_a_call_that_outlived_an_opening_it_is_asked_again() {
+        let policy = policy(Shape::Count { size: 100 });
+        let milli = MonoTime::from_millis;
+        let known = Known::after(&policy, Counts::default(), milli(500), 7, milli(1_200)).unwrap();
+        for (now, may) in [(2_499, true), (2_500, false)] {
+            assert!(known.may_gather(7, milli(1_500), milli(now)), "{now}");
+            assert_eq!(known.may_gather_unasked(&policy, 7, milli(1_500), milli(now)), may, "{now}");
         }
     }
 }

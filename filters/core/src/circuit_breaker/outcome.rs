@@ -136,6 +136,14 @@ impl Origin {
 }
 
 impl FailureRule {
+    /// Whether an answer is a success, wherever it came from.
+    pub fn succeeds(&self, answer: Answer) -> bool {
+        answer.status < 400
+            && answer.grpc_status.is_none_or(|status| status == 0)
+            && !self.ignore_status.contains(answer.status)
+            && !self.fails(answer)
+    }
+
     /// What a call counts as. `answer` is what the filter saw, `None` if no answer came past it. `origin` costs
     /// something and is asked only where it matters.
     pub fn verdict(&self, answer: Option<Answer>, origin: impl FnOnce() -> Origin) -> Verdict {
@@ -143,10 +151,10 @@ impl FailureRule {
         if self.ignore_status.contains(answer.status) {
             return Verdict::Ignored;
         }
-        let failed = self.fails(answer);
-        if !failed && answer.status < 400 && answer.grpc_status.is_none_or(|status| status == 0) {
+        if self.succeeds(answer) {
             return Verdict::Success;
         }
+        let failed = self.fails(answer);
         let origin = origin();
         let by_status = if failed { Verdict::Failure } else { Verdict::Success };
         if origin.is_upstream() || origin.stands_for_upstream() {

@@ -37,6 +37,13 @@ pub struct OpenWait {
     pub jitter: Share,
 }
 
+impl OpenWait {
+    /// How long a breaker that opens stays open at the least, unless an operator closes it: jitter and relapses only add to that.
+    pub fn shortest(&self) -> Duration {
+        self.wait.min(self.most)
+    }
+}
+
 /// How a breaker finds out whether it may close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HalfOpen {

@@ -3,11 +3,16 @@
 /// Digits, with white space around them, as a number: a status, a gRPC status. `None`: something else, or too large.
 pub fn number(text: &[u8]) -> Option<u32> {
     let digits = text.trim_ascii();
-    let added = |number: u32, digit: &u8| {
-        let digit = digit.is_ascii_digit().then(|| u32::from(digit - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    };
-    if digits.is_empty() { None } else { digits.iter().try_fold(0, added) }
+    let mut number = 0_u64;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        // Of what does not fit, no more digits are added: ten times what does fits here.
+        if digit > 9 || number > u64::from(u32::MAX) {
+            return None;
+        }
+        number = number * 10 + u64::from(digit);
+    }
+    if digits.is_empty() { None } else { number.try_into().ok() }
 }
 
 #[cfg(test)]

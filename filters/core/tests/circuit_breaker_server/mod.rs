@@ -35,6 +35,8 @@ pub(crate) struct Server {
     pub(crate) view: Rc<View>,
     pub(crate) known: Option<Known>,
     pub(crate) under_way: Option<LetThrough>,
+    /// The events when the call that is under way was let through.
+    pub(crate) events: u64,
     pub(crate) talk: Option<Talk>,
     pub(crate) crashes: bool,
     pub(crate) dead: bool,
@@ -42,6 +44,8 @@ pub(crate) struct Server {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Talk {
+    /// The events, before the list.
+    Arriving,
     Looking,
     Asking(Box<Admit>),
     /// The events before a success is gathered.
@@ -131,6 +135,7 @@ impl Server {
             view: Rc::new(View::of([held(), held(), held()])),
             known: None,
             under_way: None,
+            events: 0,
             talk: None,
             crashes: false,
             dead: false,
@@ -217,11 +222,19 @@ impl Worker for Server {
 
     fn choose(&mut self, choice: Choice, now: MonoTime) -> Next<Key> {
         match choice {
+            Choice::Asks if self.gathers => self.get(Key::Events, Talk::Arriving),
             Choice::Asks => self.get(Key::Shared(self.subject.watch_key()), Talk::Looking),
             Choice::Ends => {
                 let failed = self.failures.pop().unwrap();
                 let plain = matches!(self.under_way, Some(LetThrough::Closed { .. })) && !failed;
+                let unasked = self.known.zip(self.under_way).is_some_and(|(known, through)| match through {
+                    LetThrough::Closed { at } => {
+                        known.may_gather_unasked(&self.subject.policy, self.events, at, now)
+                    }
+                    LetThrough::Probe { .. } => false,
+                });
                 match (self.gathers, plain) {
+                    (true, true) if unasked => self.get(Key::Gathered, Talk::Gathering),
                     (true, true) => self.get(Key::Events, Talk::Before { failed }),
                     _ => self.swap(call(failed), now),
                 }
@@ -232,6 +245,10 @@ impl Worker for Server {
     fn resume(&mut self, input: Input, now: MonoTime) -> Next<Key> {
         let talk = self.talk.take().unwrap();
         match talk {
+            Talk::Arriving => {
+                (self.events, _) = read(&input);
+                self.get(Key::Shared(self.subject.watch_key()), Talk::Looking)
+            }
             Talk::Looking => {
                 let Input::Value { value, .. } = input else { panic!("{input:?}") };
                 if Watch::read(value.as_deref()).proves_closed(self.subject.fingerprint) {

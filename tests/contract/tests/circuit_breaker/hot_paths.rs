@@ -40,11 +40,11 @@ const PATHS: [Path; 6] = [
         host_calls: &[
             ("clock_time_get", 2),
             ("proxy_get_header_map_pairs", 1),
-            ("proxy_get_metric", 3),
+            ("proxy_get_metric", 2),
             ("proxy_get_property", 1),
             ("proxy_increment_metric", 1),
         ],
-        instructions: 3_982,
+        instructions: 3_996,
     },
     Path {
         name: "a success of a rule with many breakers",
@@ -89,14 +89,14 @@ const PATHS: [Path; 6] = [
         host_calls: &[
             ("clock_time_get", 1),
             ("proxy_get_header_map_value", 2),
-            ("proxy_get_metric", 1),
+            ("proxy_get_metric", 2),
             ("proxy_get_property", 1),
             ("proxy_get_shared_data", 2),
             ("proxy_increment_metric", 1),
             ("proxy_send_local_response", 1),
             ("proxy_set_property", 1),
         ],
-        instructions: 13_605,
+        instructions: 13_490,
     },
     Path {
         name: "refused, by a breaker that was found open before",
@@ -122,7 +122,7 @@ const PATHS: [Path; 6] = [
         answer: "200",
         refused: false,
         host_calls: &[("proxy_get_property", 1)],
-        instructions: 2_549,
+        instructions: 2_355,
     },
 ];
 

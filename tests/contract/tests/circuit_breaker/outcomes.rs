@@ -49,6 +49,23 @@ fn an_answer_counts_once_and_by_where_it_came_from() {
 }
 
 #[test]
+fn a_success_counts_once_its_headers_have_come_and_a_failure_when_it_has_ended() {
+    let workers = rule(1, COUNTING);
+    let answered = |status: &str| {
+        let stream = ask(&workers, 0);
+        origin(&stream, "via_upstream", 0);
+        stream.response_headers(&[(":status", status)], false).unwrap();
+        stream
+    };
+    let (good, bad) = (answered("200"), answered("503"));
+    assert_eq!(counted(&workers), (1, 0, 0), "both still have bodies to come");
+    bad.finish().unwrap();
+    origin(&good, "upstream_reset", 0x10);
+    good.finish().unwrap();
+    assert_eq!(counted(&workers), (1, 1, 0), "what breaks off after its headers counts by its status");
+}
+
+#[test]
 fn the_status_of_a_grpc_call_is_the_one_in_its_trailers() {
     let unknown = COUNTING.replacen(
         r#""failure": {"#,
