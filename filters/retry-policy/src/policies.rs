@@ -43,10 +43,13 @@ impl Running {
     }
 
     fn totals(&self, host: &impl Host) -> Totals {
-        let requests = self.metrics.requests.value(host).unwrap_or(0);
+        Totals { requests: self.metrics.requests.value(host).unwrap_or(0), retries: self.retries(host) }
+    }
+
+    fn retries(&self, host: &impl Host) -> u64 {
         // Below zero the gauge wraps: nothing was spent then.
         let retries = self.metrics.spent.value(host).unwrap_or(0);
-        Totals { requests, retries: if retries > u64::MAX / 2 { 0 } else { retries } }
+        if retries > u64::MAX / 2 { 0 } else { retries }
     }
 
     /// Begins the part of the window that now is in, for all workers.
@@ -69,6 +72,16 @@ impl Running {
     /// How many retries the budget allows.
     pub(crate) fn budget_left(&self, host: &impl Host) -> u64 {
         if self.is_broken { 0 } else { self.ledger.remaining(&self.policy.budget, self.totals(host)) }
+    }
+
+    /// How many of so many retries the budget allows. The requests are asked for only where the floor does not allow all of them.
+    pub(crate) fn budgeted(&self, host: &impl Host, wanted: u32) -> u32 {
+        let budget = &self.policy.budget;
+        let of_floor = || self.ledger.remaining_of_floor(budget, self.retries(host));
+        if !self.is_broken && of_floor() >= u64::from(wanted) {
+            return wanted;
+        }
+        wanted.min(u32::try_from(self.budget_left(host)).unwrap_or(u32::MAX))
     }
 
     /// Counts a retry, if the budget allows it whoever else counts at the same time.

@@ -98,7 +98,7 @@ pub(crate) fn steer(host: &impl Host, headers: &Headers, asked: &Asked, policy: 
     for (name, value) in steering {
         set(host, name, value);
     }
-    set(host, MAX_RETRIES, itoa(retries).as_str());
+    set(host, MAX_RETRIES, &retries.to_string());
     if let (Some(own), Some(client)) = (policy.timeout, asked.grpc_timeout)
         && own < client
     {
@@ -124,9 +124,4 @@ fn remove_foreign(host: &impl Host, headers: &Headers, asked: &Asked, own: impl 
 fn set(host: &impl Host, name: &str, value: &str) {
     // Request headers can always be set in their own callback, which this is.
     let _ = host.set_header(Map::RequestHeaders, name, value.as_bytes());
-}
-
-/// A small number as text.
-fn itoa(number: u32) -> String {
-    number.to_string()
 }

@@ -27,11 +27,10 @@ impl RetryPolicy {
             }
             return None;
         }
-        let left = running.budget_left(cx.host);
+        let left = running.budgeted(cx.host, policy.max_attempts.saturating_sub(1));
         let closed = || running.is_throttled(cx.host).then_some(Refusal::Throttle);
         let refused = running.stopped(cx).or_else(closed).or((left == 0).then_some(Refusal::Budget));
-        let most = policy.max_attempts.saturating_sub(1);
-        let retries = if refused.is_some() { 0 } else { most.min(u32::try_from(left).unwrap_or(u32::MAX)) };
+        let retries = if refused.is_some() { 0 } else { left };
         steer(cx.host, headers, asked, policy, retries);
         let learns = policy.learns_routes && running.routes.wants_look(cx.host.now());
         Some(Routed { policy: number, refused, is_counted: false, seen: learns.then_some(request) })

@@ -81,8 +81,10 @@ impl Budget {
 
     /// What so many requests in so long a time allow.
     fn allowance(&self, requests: u64, span: Duration) -> u64 {
-        let floor = u128::from(self.min_per_second) * span.as_nanos() / 1_000_000_000;
-        self.ratio.of(requests).max(u64::try_from(floor).unwrap_or(u64::MAX))
+        let per_second = u64::from(self.min_per_second);
+        let of_the_rest = per_second * u64::from(span.subsec_nanos()) / 1_000_000_000;
+        let floor = per_second.saturating_mul(span.as_secs()).saturating_add(of_the_rest);
+        if requests == 0 { floor } else { self.ratio.of(requests).max(floor) }
     }
 
     /// What the window so far allows.
@@ -96,6 +98,11 @@ impl Ledger {
     pub fn remaining(&self, budget: &Budget, totals: Totals) -> u64 {
         let seen = self.seen(totals);
         budget.window_allowance(seen).saturating_sub(seen.retries.saturating_add(self.debt))
+    }
+
+    /// How many more retries are allowed whatever the requests were, after so many retries ever: what is left of the floor.
+    pub fn remaining_of_floor(&self, budget: &Budget, retries: u64) -> u64 {
+        self.remaining(budget, Totals { requests: 0, retries })
     }
 
     /// What the window saw.
@@ -235,6 +242,29 @@ mod tests {
             (totals(1_000, 260), 0),
         ] {
             assert_eq!(ledger.remaining(&BUDGET, seen), remaining, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_the_floor_is_never_more_than_what_is_left() {
+        let ledger = after(&[(0, 0), (100, 10)]);
+        for (seen, of_floor) in
+            [(totals(100, 10), 20), (totals(1_000, 29), 1), (totals(1_000, 30), 0), (totals(1_000, 100), 0)]
+        {
+            assert_eq!(ledger.remaining_of_floor(&BUDGET, seen.retries), of_floor, "{seen:?}");
+            assert!(of_floor <= ledger.remaining(&BUDGET, seen), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn the_floor_is_a_number_for_each_second_and_each_part_of_one() {
+        for (per_second, window, floor) in [
+            (3, Duration::from_millis(1_500), 4),
+            (3, Duration::from_nanos(333_333_333), 0),
+            (u32::MAX, Duration::MAX, u64::MAX),
+        ] {
+            let budget = Budget { min_per_second: per_second, window, ..BUDGET };
+            assert_eq!(budget.allowance(0, window), floor, "{per_second} in {window:?}");
         }
     }
 

@@ -20,11 +20,11 @@ const PATHS: [Path; 4] = [
         host_calls: &[
             ("proxy_get_header_map_pairs", 1),
             ("proxy_get_header_map_value", 1),
-            ("proxy_get_metric", 2),
+            ("proxy_get_metric", 1),
             ("proxy_get_property", 2),
             ("proxy_replace_header_map_value", 2),
         ],
-        instructions: 5_133,
+        instructions: 4_644,
     },
     Path {
         name: "by replay",
