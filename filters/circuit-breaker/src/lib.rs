@@ -70,6 +70,8 @@ pub struct Stream {
     call: Option<Call>,
     /// The rule that would have refused it.
     shadow: Option<usize>,
+    /// The request has no body.
+    is_bodiless: bool,
 }
 
 impl Filter for CircuitBreaker {
@@ -99,10 +101,11 @@ impl Filter for CircuitBreaker {
         })
     }
 
-    fn on_request_headers<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, _: bool) -> Flow {
+    fn on_request_headers<H: Host>(&mut self, stream: &mut Stream, cx: &mut Cx<'_, H>, end: bool) -> Flow {
         if self.config.mode == Mode::Disabled {
             return Flow::Continue;
         }
+        stream.is_bodiless = end;
         if self.reroutes {
             // Only this filter says where a refused request goes. An absent header is no error.
             let _ = cx.host.remove_header(Map::RequestHeaders, refusal::FALLBACK_HEADER);
@@ -271,14 +274,19 @@ impl CircuitBreaker {
             return Flow::Continue;
         }
         self.count(number, |metrics| metrics.refused.add(cx.host, 1));
-        let refusal = Refusal { rule: rule.name.as_str(), reason, wait };
+        let refusal = Refusal { rule: rule.name.as_str(), reason, wait, is_bodiless: stream.is_bodiless };
         refusal::fall_back(&self.config, &self.answers, rule, refusal, cx)
     }
 
     fn deny<H: Host>(&self, number: usize, reason: &str, cx: &Cx<'_, H>) -> Flow {
         self.count(number, |metrics| metrics.refused.add(cx.host, 1));
         let rule = self.config.breakers.get(number).map_or("", |rule| rule.name.as_str());
-        refusal::deny(&self.config, &self.answers, Refusal { rule, reason, wait: None }, cx)
+        refusal::deny(
+            &self.config,
+            &self.answers,
+            Refusal { rule, reason, wait: None, is_bodiless: false },
+            cx,
+        )
     }
 
     /// The shared store does not answer, for one rule or at all.
@@ -290,7 +298,7 @@ impl CircuitBreaker {
             OnError::Deny if self.config.mode == Mode::Enforce => {
                 let rule = number.and_then(|number| self.config.breakers.get(number));
                 let rule = rule.map_or("", |rule| rule.name.as_str());
-                let refusal = Refusal { rule, reason: "error", wait: None };
+                let refusal = Refusal { rule, reason: "error", wait: None, is_bodiless: false };
                 refusal::deny(&self.config, &self.answers, refusal, cx)
             }
             _ => Flow::Continue,

@@ -68,6 +68,8 @@ pub(crate) struct Refusal<'a> {
     pub(crate) reason: &'a str,
     /// For how long, as far as that is known.
     pub(crate) wait: Option<Duration>,
+    /// The request is known to have no body.
+    pub(crate) is_bodiless: bool,
 }
 
 /// States what the breaker said about the request of this stream.
@@ -125,9 +127,9 @@ fn answer<H: Host>(
     cx: &Cx<'_, H>,
 ) -> Flow {
     let host = cx.host;
-    // Most requests have at most one of the two, and what is absent costs little.
+    // Most requests have at most one of the two, and what is absent costs little. A gRPC call always has a body, if an empty one.
     let of_request = |name| host.header(Map::RequestHeaders, name);
-    let grpc = is_grpc(of_request("content-type").as_deref());
+    let grpc = !refusal.is_bodiless && is_grpc(of_request("content-type").as_deref());
     let mut headers: Vec<(String, Vec<u8>)> = Vec::with_capacity(5 + more.len());
     // Whoever called through a proxy of its own must not have it retried there.
     headers.push(("x-envoy-ratelimited".to_owned(), b"true".to_vec()));

@@ -31,6 +31,8 @@ mod built {
     unsafe extern "C" {
         /// 1 if the module has the callbacks for responses that its filter lists, 0 if they were left out.
         pub(super) fn sees_responses() -> u32;
+        /// The same of the callback for the log.
+        pub(super) fn sees_log() -> u32;
     }
 }
 
@@ -40,6 +42,17 @@ pub fn sees_responses() -> bool {
     #[cfg(target_arch = "wasm32")]
     // SAFETY: takes no pointer; the build has made it a function of the module that returns a constant.
     let sees = unsafe { built::sees_responses() } != 0;
+    #[cfg(not(target_arch = "wasm32"))]
+    let sees = true;
+    sees
+}
+
+/// Whether this module has the callback for the log. A filter that asks is built a second time without it, under its own name and
+/// `_declared`, for configurations that leave nothing to be seen there.
+pub fn sees_log() -> bool {
+    #[cfg(target_arch = "wasm32")]
+    // SAFETY: as in `sees_responses`.
+    let sees = unsafe { built::sees_log() } != 0;
     #[cfg(not(target_arch = "wasm32"))]
     let sees = true;
     sees

@@ -60,7 +60,7 @@ pub use bus::BroadcastId;
 pub use busiest::Busiest;
 pub use context::Cx;
 pub use drive::{LAYOUT_VERSION, Scope, drive};
-pub use export::sees_responses;
+pub use export::{sees_log, sees_responses};
 pub use filter::{CallAnswer, Filter, Flow, Next, StartError};
 pub use host::{
     Buffer, CallToken, GrpcCall, Half, Headers, Host, HostError, HttpCall, LogLevel, Map, MetricId,

@@ -31,7 +31,7 @@ use ballast_core::status::Draft;
 use ballast_core::time::MonoTime;
 use ballast_host::{
     CallAnswer, CallToken, CapturedRequest, Cx, Filter, Flow, Host, HostRandom, LogLevel, Next, ReadPlan,
-    RequestView, StartError,
+    RequestView, StartError, sees_log,
 };
 use metrics::PolicyMetrics;
 use policies::{Running, route_of};
@@ -63,6 +63,9 @@ impl Filter for RetryPolicy {
     }
 
     fn start<H: Host>(config: Config, cx: &mut Cx<'_, H>) -> Result<Self, StartError> {
+        if !sees_log() {
+            config.check_declared()?;
+        }
         let mut needs = Needs::default();
         config.needs(&mut needs);
         let running = config.policies.iter().map(|policy| Running::new(policy.clone(), cx));
@@ -237,14 +240,14 @@ impl RetryPolicy {
         let timeout = attempt_timeout(policy.per_try_timeout, deadline, now).filter(|_| bounded);
         let knows_route = !policy.learns_routes || !running.routes.wants_look(now);
         let calls_first = policy.retry_on.body.is_some() && request.is_complete() && knows_route;
-        let hedge = policy.hedge;
+        let (hedge, is_route_quiet) = (policy.hedge, running.is_route_quiet());
         let mut replayed = Replayed::new(number, true, request, Attempts::new(deadline));
         if calls_first && let Ok(call) = self.send(&mut replayed, cx) {
             replayed.phase = Phase::Called(call);
             *stream = Stream::Replayed(Box::new(replayed));
             return Flow::Pause;
         }
-        forbid(cx.host, replayed.request.headers(), asked, timeout);
+        forbid(cx.host, replayed.request.headers(), asked, timeout, is_route_quiet);
         if let Some(hedge) = hedge {
             Self::set_hedge_timer(cx, hedge.after);
         }

@@ -4,10 +4,10 @@ use crate::metrics::PolicyMetrics;
 use ballast_core::config::OnError;
 use ballast_core::retry_policy::attempts::Refusal;
 use ballast_core::retry_policy::budget::{Ledger, Roll, Totals};
-use ballast_core::retry_policy::config::Policy;
+use ballast_core::retry_policy::config::{Policy, RouteRetries};
 use ballast_core::retry_policy::routes::Routes;
 use ballast_core::rewrite::Rewrite;
-use ballast_host::{Cx, Host, StartError};
+use ballast_host::{About, Cx, Host, LogLevel, StartError};
 
 /// What the circuit breaker leaves behind for a request that it watches: `<rule>,<state>`.
 const BREAKER: &str = "ballast.circuit-breaker";
@@ -22,6 +22,8 @@ pub(crate) struct Running {
     /// The store failed, and the configuration retries nothing then.
     is_broken: bool,
     pub(crate) routes: Routes,
+    /// The router was seen to retry although no route was to.
+    route_has_retried: bool,
     /// Requests of this worker that wait for their retry.
     pub(crate) waiting: u32,
     /// What was told of last: the budget is spent, the throttle is closed.
@@ -37,6 +39,7 @@ impl Running {
             ledger: Ledger::default(),
             is_broken: false,
             routes: Routes::default(),
+            route_has_retried: false,
             waiting: 0,
             told: (false, false),
         })
@@ -104,6 +107,24 @@ impl Running {
         self.metrics.spent.add(host, -1);
     }
 
+    /// Whether no route of this policy retries by itself, as far as that is known.
+    pub(crate) fn is_route_quiet(&self) -> bool {
+        self.policy.route_retries == RouteRetries::None && !self.route_has_retried
+    }
+
+    /// An answer asks for a retry: looks whether the route has retried although it was not to.
+    pub(crate) fn watch_route<H: Host>(&mut self, cx: &Cx<'_, H>) {
+        if !self.is_route_quiet() || attempts_of_router(cx.host) < 2 {
+            return;
+        }
+        self.route_has_retried = true;
+        let text = format!(
+            "{}: a route has retried by itself although `route_retries` is `none`: from now on that is forbidden",
+            self.policy.name
+        );
+        cx.log_about(LogLevel::Warn, About::rule(self.policy.name.as_str()), &text);
+    }
+
     /// Whether the throttle is closed.
     pub(crate) fn is_throttled(&self, host: &impl Host) -> bool {
         self.policy
@@ -128,6 +149,13 @@ impl Running {
             matches!(state, Some(b"open" | b"half_open")).then_some(Refusal::BreakerOpen)
         })
     }
+}
+
+/// How many attempts the router has made.
+pub(crate) fn attempts_of_router(host: &impl Host) -> u64 {
+    let count = host.property("upstream\0request_attempt_count");
+    let bytes = count.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+    bytes.map_or(1, u64::from_le_bytes).clamp(1, 100)
 }
 
 /// How a route is told from others: its name and its cluster.

@@ -45,6 +45,9 @@ impl RetryPolicy {
             return Flow::Continue;
         }
         let (outcome, said) = answers::of_router(&self.config, &running.policy, cx.host, status);
+        if let Some(running) = self.running.get_mut(replayed.policy) {
+            running.watch_route(cx);
+        }
         match self.decide(replayed, outcome, said, cx) {
             Decision::Retry(_) => {
                 replayed.held = Some(end);

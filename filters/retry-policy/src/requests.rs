@@ -77,13 +77,22 @@ impl Asked {
     }
 }
 
-/// Says to the router that it retries nothing, and how long the one attempt may take.
-pub(crate) fn forbid(host: &impl Host, headers: &Headers, asked: &Asked, timeout: Option<Duration>) {
+/// Says to the router that it retries nothing, unless it would not `anyway`, and how long the one attempt may take.
+pub(crate) fn forbid(
+    host: &impl Host,
+    headers: &Headers,
+    asked: &Asked,
+    timeout: Option<Duration>,
+    anyway: bool,
+) {
     let timeout = timeout.map(millis);
     remove_foreign(host, headers, asked, |name| {
         name == MAX_RETRIES || (name == TIMEOUT && timeout.is_some())
     });
-    set(host, MAX_RETRIES, "0");
+    // What an internal client asks of the router is no matter of the route's.
+    if !anyway || asked.is_steered {
+        set(host, MAX_RETRIES, "0");
+    }
     if let Some(timeout) = timeout {
         set(host, TIMEOUT, &timeout);
     }

@@ -2,7 +2,7 @@
 
 use crate::RetryPolicy;
 use crate::answers::{self, mark, report};
-use crate::policies::route_of;
+use crate::policies::{attempts_of_router, route_of};
 use crate::requests::{Asked, forbid, pass_on, steer};
 use crate::stream::Routed;
 use ballast_core::retry_policy::attempts::Refusal;
@@ -21,7 +21,7 @@ impl RetryPolicy {
         let policy = &running.policy;
         let headers = request.headers();
         if !asked.may_repeat || (asked.is_retry && !policy.retry_of_retry) {
-            forbid(cx.host, headers, asked, policy.timeout);
+            forbid(cx.host, headers, asked, policy.timeout, running.is_route_quiet());
             if asked.is_retry {
                 pass_on(cx.host);
             }
@@ -94,9 +94,7 @@ impl RetryPolicy {
             return 1;
         }
         routed.is_counted = true;
-        let count = cx.host.property("upstream\0request_attempt_count");
-        let bytes = count.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-        let attempts = bytes.map_or(1, u64::from_le_bytes).clamp(1, 100);
+        let attempts = attempts_of_router(cx.host);
         if let Some(running) = self.running.get(routed.policy)
             && attempts > 1
         {

@@ -161,6 +161,7 @@ fn each_form_of_a_module_is_made_of_its_filters_package() {
     for (file, package) in [
         ("dist/ballast_rate_limit.wasm", Some("ballast-rate-limit")),
         ("dist/ballast_rate_limit_requests.wasm", Some("ballast-rate-limit")),
+        ("dist/ballast_retry_policy_declared.wasm", Some("ballast-retry-policy")),
         ("dist/ballast.wasm", Some("ballast-all")),
         ("dist/other.wasm", None),
     ] {

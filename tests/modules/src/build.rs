@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::cargo::{Cargo, output};
 use crate::locate::{ALL, file_name, filters_directory, named_directory, plugins_directory, workspace_root};
 use crate::section::drop_names;
-use crate::trim::{REQUESTS, TrimError, trim, trim_to_requests};
+use crate::trim::{TrimError, forms, trim};
 
 const TARGET: &str = "wasm32-wasip1";
 /// What ships, unless this variable names another profile: `wasm-quick` builds in a fifth of the time, for trying things out.
@@ -162,10 +162,8 @@ impl Workspace {
             let failed = |source| BuildError::Trim { module: file_name(&plugin.name), source };
             let whole = trim(&compiled).map_err(failed)?;
             // The one with all filters has what any of them needs.
-            let requests =
-                if plugin.name == ALL { None } else { trim_to_requests(&compiled).map_err(failed)? };
-            for (suffix, named) in [("", Some(whole)), (REQUESTS, requests)] {
-                let Some(named) = named else { continue };
+            let others = if plugin.name == ALL { Vec::new() } else { forms(&compiled).map_err(failed)? };
+            for (suffix, named) in [("", whole)].into_iter().chain(others) {
                 let name = format!("{}{suffix}", plugin.name);
                 modules.push(Module { name, is_filter: plugin.is_filter, named });
             }

@@ -28,4 +28,4 @@ pub use locate::{MissingModule, filter_module, module_name, named_module, plugin
 pub use reproduce::{Compared, reproduce};
 pub use section::drop_names;
 pub use trap::{TRAP_BODY, with_trap};
-pub use trim::{TrimError, plugin_of, trim, trim_to_requests};
+pub use trim::{TrimError, forms, plugin_of, trim};

@@ -8,11 +8,25 @@ use walrus::{ExportItem, Module, ModuleConfig};
 /// linker joins all statics of that section, so a list may come in pieces and name an export twice.
 const CALLBACKS_SECTION: &str = "ballast.callbacks";
 
-/// What the name of a module ends with that sees no responses.
-pub(crate) const REQUESTS: &str = "-requests";
+/// A form of a module that leaves callbacks out, for configurations that need none of them: each is a call into the VM less
+/// for every request. Built of filters that ask whether their module has them.
+struct Form {
+    /// What the module's name ends with.
+    suffix: &'static str,
+    /// What the filter imports from [`ASKED`].
+    asked: &'static str,
+    /// What the names of the callbacks begin with that are left out.
+    without: &'static str,
+}
+
+const FORMS: [Form; 2] = [
+    Form { suffix: "-requests", asked: "sees_responses", without: "proxy_on_response_" },
+    Form { suffix: "-declared", asked: "sees_log", without: "proxy_on_log" },
+];
+/// Where filters import from what the build tells them.
+const ASKED: &str = "ballast";
 
 const CALLBACK_PREFIX: &str = "proxy_on_";
-const RESPONSE_PREFIX: &str = "proxy_on_response_";
 
 /// Callbacks that every filter needs: the SDK's bookkeeping of contexts, and the host's way to hand over bytes.
 const ALWAYS_KEPT: [&str; 5] = [
@@ -37,9 +51,6 @@ pub enum TrimError {
     UnknownCallback(String),
 }
 
-/// What a filter imports that wants to know whether its module sees responses.
-const SEES_RESPONSES: (&str, &str) = ("ballast", "sees_responses");
-
 /// The same module without the callbacks that its list does not name, and without what only they reached. Function
 /// names stay. A module without a list keeps every callback.
 ///
@@ -48,36 +59,41 @@ const SEES_RESPONSES: (&str, &str) = ("ballast", "sees_responses");
 pub fn trim(wasm: &[u8]) -> Result<Vec<u8>, TrimError> {
     let mut module = parse(wasm)?;
     let listed = take_list(&mut module)?;
-    let trims = tell(&mut module, true)? || listed.is_some();
-    if let Some(listed) = listed {
-        remove_unlisted(&mut module, &listed)?;
+    let asks = tell(&mut module, None)?;
+    if let Some(listed) = &listed {
+        remove_unlisted(&mut module, listed)?;
     }
-    if trims {
+    if listed.is_some() || !asks.is_empty() {
         walrus::passes::gc::run(&mut module);
     }
     Ok(module.emit_wasm())
 }
 
-/// The same module trimmed and without the callbacks for responses; `None` if its filter does not ask whether it has them.
+/// The forms of a module that leave callbacks out, with what their names end with: one for each kind of callbacks that its filter asks
+/// for.
 ///
 /// # Errors
 /// See [`TrimError`].
-pub fn trim_to_requests(wasm: &[u8]) -> Result<Option<Vec<u8>>, TrimError> {
-    let mut module = parse(wasm)?;
-    let Some(mut listed) = take_list(&mut module)? else { return Ok(None) };
-    if !tell(&mut module, false)? {
-        return Ok(None);
+pub fn forms(wasm: &[u8]) -> Result<Vec<(&'static str, Vec<u8>)>, TrimError> {
+    let mut forms = Vec::new();
+    for form in &FORMS {
+        let mut module = parse(wasm)?;
+        let Some(mut listed) = take_list(&mut module)? else { continue };
+        if !tell(&mut module, Some(form))?.contains(&form.asked) {
+            continue;
+        }
+        listed.retain(|name| !name.starts_with(form.without));
+        remove_unlisted(&mut module, &listed)?;
+        walrus::passes::gc::run(&mut module);
+        forms.push((form.suffix, module.emit_wasm()));
     }
-    listed.retain(|name| !name.starts_with(RESPONSE_PREFIX));
-    remove_unlisted(&mut module, &listed)?;
-    walrus::passes::gc::run(&mut module);
-    Ok(Some(module.emit_wasm()))
+    Ok(forms)
 }
 
 /// The plugin that a module with this name is a form of: `rate-limit` for `rate-limit-requests`, and for itself.
 #[must_use]
 pub fn plugin_of(module: &str) -> &str {
-    module.strip_suffix(REQUESTS).unwrap_or(module)
+    FORMS.iter().find_map(|form| module.strip_suffix(form.suffix)).unwrap_or(module)
 }
 
 fn parse(wasm: &[u8]) -> Result<Module, TrimError> {
@@ -86,14 +102,20 @@ fn parse(wasm: &[u8]) -> Result<Module, TrimError> {
     config.parse(wasm).map_err(|error| TrimError::Parse(format!("{error:#}")))
 }
 
-/// Makes the import by which a filter asks a function that says it; `false`: there is none.
-fn tell(module: &mut Module, sees_responses: bool) -> Result<bool, TrimError> {
-    let (namespace, name) = SEES_RESPONSES;
-    let Ok(asked) = module.imports.get_func(namespace, name) else { return Ok(false) };
-    let answer = module.replace_imported_func(asked, |(body, _)| {
-        body.i32_const(i32::from(sees_responses));
-    });
-    answer.map(|_| true).map_err(|error| TrimError::Parse(format!("{error:#}")))
+/// Makes each import by which a filter asks a function that says whether this form of the module has those callbacks; what was
+/// asked.
+fn tell(module: &mut Module, made: Option<&Form>) -> Result<Vec<&'static str>, TrimError> {
+    let mut asks = Vec::new();
+    for form in &FORMS {
+        let Ok(import) = module.imports.get_func(ASKED, form.asked) else { continue };
+        let has_them = made.is_none_or(|made| made.asked != form.asked);
+        let answer = module.replace_imported_func(import, |(body, _)| {
+            body.i32_const(i32::from(has_them));
+        });
+        answer.map_err(|error| TrimError::Parse(format!("{error:#}")))?;
+        asks.push(form.asked);
+    }
+    Ok(asks)
 }
 
 fn take_list(module: &mut Module) -> Result<Option<BTreeSet<String>>, TrimError> {
@@ -129,7 +151,7 @@ fn remove_unlisted(module: &mut Module, listed: &BTreeSet<String>) -> Result<(),
 mod tests {
     use wasmi::{Engine, Linker, Module, Store};
 
-    use super::{TrimError, trim, trim_to_requests};
+    use super::{TrimError, forms, trim};
 
     fn module(section: &str) -> Vec<u8> {
         let text = format!(
@@ -233,20 +255,49 @@ mod tests {
             let callback = instance.get_typed_func::<(), i32>(&store, "proxy_on_request_headers").unwrap();
             callback.call(&mut store, ()).unwrap()
         };
-        let (whole, requests) = (trim(&listed).unwrap(), trim_to_requests(&listed).unwrap().unwrap());
+        let whole = trim(&listed).unwrap();
+        let made = forms(&listed).unwrap();
+        let [("-requests", requests)] = made.as_slice() else { panic!("{made:?}") };
         assert_eq!((told(&whole), exports(&whole).len()), (1, 3));
-        assert_eq!((told(&requests), exports(&requests)), (0, vec!["proxy_on_request_headers".to_owned()]));
+        assert_eq!((told(requests), exports(requests)), (0, vec!["proxy_on_request_headers".to_owned()]));
         assert_eq!(told(&trim(&asking("")).unwrap()), 1, "no list");
-        assert!(trim_to_requests(&asking("")).unwrap().is_none(), "no list, so nothing to leave out");
+        assert!(forms(&asking("")).unwrap().is_empty(), "no list, so nothing to leave out");
         let silent = module(r#"(@custom "ballast.callbacks" "proxy_on_request_headers")"#);
-        assert!(trim_to_requests(&silent).unwrap().is_none(), "one that does not ask");
+        assert!(forms(&silent).unwrap().is_empty(), "one that does not ask");
+    }
+
+    #[test]
+    fn a_filter_that_asks_for_two_kinds_of_callbacks_has_two_forms() {
+        let both = wat::parse_str(
+            r#"(module
+                (import "ballast" "sees_responses" (func $sees_responses (result i32)))
+                (import "ballast" "sees_log" (func $sees_log (result i32)))
+                (func (export "proxy_on_request_headers") (result i32)
+                    (i32.add (call $sees_responses) (i32.mul (i32.const 2) (call $sees_log))))
+                (func (export "proxy_on_response_headers"))
+                (func (export "proxy_on_log"))
+                (@custom "ballast.callbacks" "proxy_on_request_headers,proxy_on_response_headers,proxy_on_log"))"#,
+        )
+        .unwrap();
+        let left = |wasm: &[u8], name: &str| exports(wasm).contains(&name.to_owned());
+        let made = forms(&both).unwrap();
+        let made: Vec<_> = made
+            .iter()
+            .map(|(suffix, wasm)| {
+                (*suffix, left(wasm, "proxy_on_response_headers"), left(wasm, "proxy_on_log"))
+            })
+            .collect();
+        assert_eq!(made, [("-requests", false, true), ("-declared", true, false)]);
     }
 
     #[test]
     fn a_modules_name_tells_which_plugin_it_is_a_form_of() {
-        for (module, plugin) in
-            [("rate-limit", "rate-limit"), ("rate-limit-requests", "rate-limit"), ("all", "all")]
-        {
+        for (module, plugin) in [
+            ("rate-limit", "rate-limit"),
+            ("rate-limit-requests", "rate-limit"),
+            ("retry-policy-declared", "retry-policy"),
+            ("all", "all"),
+        ] {
             assert_eq!(super::plugin_of(module), plugin);
         }
     }

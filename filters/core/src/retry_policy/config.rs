@@ -13,7 +13,7 @@ mod policy;
 mod raw;
 
 pub use policy::{Conditions, Hedge, Policy, StopWhen};
-pub use raw::{RawConfig, Via};
+pub use raw::{RawConfig, RouteRetries, Via};
 
 use crate::config::{ConfigError, Mode, Name, OnError, check_unique};
 use crate::matching::{Needs, Request};
@@ -38,6 +38,20 @@ pub struct Config {
 }
 
 impl Config {
+    /// Checks that nothing has to be learnt about routes, for a module that does not see what was sent.
+    ///
+    /// # Errors
+    ///
+    /// Names the first policy that leaves open what its routes do.
+    pub fn check_declared(&self) -> Result<(), ConfigError> {
+        let Some(number) = self.policies.iter().position(|policy| policy.learns_routes) else {
+            return Ok(());
+        };
+        let reason = "what the routes of replayed requests do must be declared, here or by `loopback_cluster`: this module does not \
+            see what was sent; ballast_retry_policy.wasm does";
+        Err(ConfigError::new(format!("policies[{number}].rewrite"), reason.to_owned()))
+    }
+
     /// Notes what it can ask of a request.
     pub fn needs(&self, needs: &mut Needs) {
         self.policies.iter().for_each(|policy| policy.matcher.needs(needs));

@@ -13,7 +13,7 @@ struct Path {
     instructions: u64,
 }
 
-const PATHS: [Path; 4] = [
+const PATHS: [Path; 5] = [
     Path {
         name: "by way of the router",
         policy: "",
@@ -35,6 +35,12 @@ const PATHS: [Path; 4] = [
             ("proxy_replace_header_map_value", 1),
         ],
         instructions: 4_840,
+    },
+    Path {
+        name: "by replay, where no route retries",
+        policy: r#", "via": "replay", "rewrite": {}, "route_retries": "none""#,
+        host_calls: &[("proxy_get_header_map_pairs", 1), ("proxy_get_header_map_value", 1)],
+        instructions: 4_700,
     },
     Path {
         name: "by replay, routes learnt",

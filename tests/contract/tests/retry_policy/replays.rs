@@ -29,6 +29,28 @@ fn a_good_answer_passes_untouched_and_the_router_is_told_not_to_retry() {
 }
 
 #[test]
+fn where_no_route_retries_the_router_is_told_nothing_until_one_has() {
+    let workers = policy(1, &format!(r#"{REPLAY}, "route_retries": "none""#));
+    let told = |headers: &[(&str, &str)]| {
+        let stream = request(&workers, "GET", headers, None);
+        let told = stream.request().headers.text("x-envoy-max-retries").map(str::to_owned);
+        (stream, told)
+    };
+    let answered = |attempts: u64| {
+        let (stream, told) = told(&[]);
+        stream.set_property(&["upstream", "request_attempt_count"], attempts.to_le_bytes());
+        fail(&stream);
+        told
+    };
+    let steered = [("x-envoy-retry-on", "5xx"), ("x-envoy-max-retries", "3")];
+    assert_eq!(told(&steered).1.as_deref(), Some("0"), "what an internal client asks for is another matter");
+    assert_eq!((answered(1), answered(3)), (None, None));
+    assert_eq!(told(&[]).1.as_deref(), Some("0"), "one has");
+    let said = workers.host.logs().into_iter().filter(|line| line.contains("a route has retried by itself"));
+    assert_eq!(said.count(), 1);
+}
+
+#[test]
 fn a_failing_answer_is_held_and_the_next_one_takes_its_place() {
     let workers = policy(1, REPLAY);
     let stream = request(&workers, "PUT", &[("x-a", "1"), ("content-length", "5")], Some(b"hello"));

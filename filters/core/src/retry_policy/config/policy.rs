@@ -1,6 +1,8 @@
 //! One policy, checked.
 
-use super::raw::{GrpcName, RawBackoff, RawBudget, RawConditions, RawPolicy, RawStrategy, RawThrottle, Via};
+use super::raw::{
+    GrpcName, RawBackoff, RawBudget, RawConditions, RawPolicy, RawStrategy, RawThrottle, RouteRetries, Via,
+};
 use crate::config::{ConfigError, Mode, Name};
 use crate::http::StatusSet;
 use crate::matching::{HeaderName, HeaderRule, Matcher};
@@ -66,6 +68,8 @@ pub struct Policy {
     pub rewrite: Option<RouteRewrite>,
     /// Where replays go, if not to the route's cluster.
     pub loopback_cluster: Option<String>,
+    /// Whether the route retries by itself.
+    pub route_retries: RouteRetries,
     /// Whether answers carry the number of attempts.
     pub report_attempts: bool,
     /// What tells the router.
@@ -211,6 +215,10 @@ impl Policy {
                 "the router takes the route anyway: only with `via: replay`".to_owned(),
             ));
         }
+        if !replays && raw.route_retries == RouteRetries::None {
+            let reason = "the router is told how often anyway: only with `via: replay`".to_owned();
+            return Err(at(&path, "route_retries", reason));
+        }
         if !(1..=20).contains(&raw.max_attempts) {
             return Err(at(&path, "max_attempts", format!("`{}` is not 1 to 20", raw.max_attempts)));
         }
@@ -261,6 +269,7 @@ impl Policy {
             max_waiting: raw.max_waiting,
             rewrite: raw.rewrite,
             loopback_cluster: raw.loopback_cluster.map(|text| text.0),
+            route_retries: raw.route_retries,
             report_attempts: raw.report_attempts,
             name: raw.name,
             matcher: raw.matcher,

@@ -50,6 +50,18 @@ pub enum Via {
     Replay,
 }
 
+/// Whether the route retries by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RouteRetries {
+    /// It may, so the router is told with each request that it must not.
+    #[default]
+    Forbid,
+    /// It does not, which spares each request a header and the router a second look at its routes.
+    None,
+}
+
 /// One policy.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -109,6 +121,10 @@ pub(super) struct RawPolicy {
     pub(super) rewrite: Option<RouteRewrite>,
     /// A cluster that leads back to this proxy's own listener, so that replays take the route.
     pub(super) loopback_cluster: Option<Text>,
+    /// Whether the routes of replayed requests have retry policies of their own. Where `none` turns out to be wrong, they are forbidden to
+    /// retry from then on.
+    #[serde(default)]
+    pub(super) route_retries: RouteRetries,
     /// Whether answers carry the number of attempts as `x-envoy-attempt-count`.
     #[serde(default)]
     pub(super) report_attempts: bool,

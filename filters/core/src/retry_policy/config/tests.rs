@@ -104,6 +104,21 @@ fn all_conditions_reach_the_router() {
 }
 
 #[test]
+fn without_what_was_sent_only_declared_routes_will_do() {
+    for (policies, refused) in [
+        (r#"{"name": "a"}, {"name": "b", "via": "router"}"#, None),
+        (r#"{"name": "a", "via": "replay", "rewrite": {}}"#, None),
+        (r#"{"name": "a", "via": "replay", "loopback_cluster": "self"}"#, None),
+        (r#"{"name": "a"}, {"name": "b", "via": "replay"}"#, Some("policies[1].rewrite: what the routes")),
+    ] {
+        let config: Config = serde_json::from_str(&format!(r#"{{"policies": [{policies}]}}"#)).unwrap();
+        let said = config.check_declared().err().map(|error| error.to_string());
+        assert_eq!(said.is_some(), refused.is_some(), "{policies}");
+        assert!(said.unwrap_or_default().starts_with(refused.unwrap_or_default()), "{policies}");
+    }
+}
+
+#[test]
 fn wrong_policies_are_refused_by_path_value_and_what_is_allowed() {
     for (fields, expected) in [
         (
@@ -115,6 +130,14 @@ fn wrong_policies_are_refused_by_path_value_and_what_is_allowed() {
             "policies[0].hedge: it sends a second request, which the router",
         ),
         (r#""rewrite": {"host": "x"}"#, "policies[0].rewrite: the router takes the route anyway"),
+        (
+            r#""route_retries": "none""#,
+            "policies[0].route_retries: the router is told how often anyway: only with `via: replay`",
+        ),
+        (
+            r#""route_retries": "some""#,
+            "policies[0].route_retries: unknown variant `some`, expected `forbid`",
+        ),
         (r#""max_attempts": 0"#, "policies[0].max_attempts: `0` is not 1 to 20"),
         (r#""max_attempts": 21"#, "policies[0].max_attempts: `21` is not 1 to 20"),
         (r#""max_body": "17MiB""#, "policies[0].max_body: `17MiB` is more than 16MiB"),
