@@ -41,7 +41,7 @@ const PATHS: [Path; 5] = [
             ("proxy_increment_metric", 1),
             ("proxy_send_local_response", 1),
         ],
-        instructions: 19_061,
+        instructions: 18_695,
     },
     Path {
         name: "a hit of the shared level",
@@ -58,7 +58,7 @@ const PATHS: [Path; 5] = [
             ("proxy_increment_metric", 1),
             ("proxy_send_local_response", 1),
         ],
-        instructions: 27_165,
+        instructions: 27_585,
     },
     Path {
         name: "a miss that is known not to be storable",
@@ -72,7 +72,7 @@ const PATHS: [Path; 5] = [
             ("proxy_get_header_map_pairs", 2),
             ("proxy_increment_metric", 2),
         ],
-        instructions: 14_695,
+        instructions: 13_516,
     },
     Path {
         name: "a miss that is stored",
@@ -90,7 +90,7 @@ const PATHS: [Path; 5] = [
             ("proxy_increment_metric", 3),
             ("proxy_set_shared_data", 3),
         ],
-        instructions: 38_364,
+        instructions: 36_814,
     },
     Path {
         name: "a miss that is stored in the place of another",
@@ -108,7 +108,7 @@ const PATHS: [Path; 5] = [
             ("proxy_increment_metric", 5),
             ("proxy_set_shared_data", 3),
         ],
-        instructions: 50_594,
+        instructions: 45_001,
     },
 ];
 
