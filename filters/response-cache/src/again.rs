@@ -57,7 +57,7 @@ impl ResponseCache {
             Judged::Pass(Some(new), _) if body.len() <= self.most_body() => {
                 is_stored = true;
                 let now = new.received;
-                self.store(&fetching.asked, *new, &body, now, &mut fetching.lead, cx);
+                self.store(&fetching.asked, *new, body.as_slice().into(), now, &mut fetching.lead, cx);
             }
             _ => self.end_flight(&mut fetching.lead, self.uncacheable(), cx),
         }

@@ -168,11 +168,11 @@ impl ResponseCache {
                 self.count(&asked, |metrics| metrics.revalidated.add(cx.host, 1));
                 let body = kept.map(|kept| kept.object.body.clone()).unwrap_or_default();
                 let now = new.received;
-                self.store(&asked, *new, &body, now, &mut lead, cx);
+                self.store(&asked, *new, body.into(), now, &mut lead, cx);
             }
             Judged::Pass(Some(new), _) if body.len() <= self.most_body() => {
                 let now = new.received;
-                self.store(&asked, *new, &body, now, &mut lead, cx);
+                self.store(&asked, *new, body.into(), now, &mut lead, cx);
             }
             Judged::Pass(_, refused) => {
                 if let Some(refused) = refused {

@@ -52,7 +52,8 @@ impl ResponseCache {
         if end {
             let announced = collecting.announced.is_none_or(|bytes| bytes == collecting.body.len());
             if announced {
-                self.store_collected(collecting, cx);
+                let is_in_one = size == collecting.body.len();
+                self.store_collected(collecting, is_in_one, cx);
             } else {
                 self.give_up(collecting, INCOMPLETE, cx);
             }
@@ -68,7 +69,8 @@ impl ResponseCache {
         self.end_flight(&mut collecting.lead, outcome, cx);
     }
 
-    fn store_collected<H: Host>(&mut self, collecting: &mut Collecting, cx: &mut Cx<'_, H>) {
+    /// All of it is there; `is_in_one`: it came in one piece.
+    fn store_collected<H: Host>(&mut self, collecting: &mut Collecting, is_in_one: bool, cx: &mut Cx<'_, H>) {
         let mut new = core::mem::take(&mut collecting.new);
         let mut body = core::mem::take(&mut collecting.body);
         if let Some(filling) = &collecting.filling
@@ -81,7 +83,9 @@ impl ResponseCache {
             let sealed = head.seal();
             new.head = sealed;
         }
-        self.store(&collecting.asked, new, &body, cx.host.now(), &mut collecting.lead, cx);
+        // What comes in one piece comes with its head, or little later: that makes no difference to what is evicted first.
+        let now = if is_in_one { new.received } else { cx.host.now() };
+        self.store(&collecting.asked, new, body.into(), now, &mut collecting.lead, cx);
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod again;
 mod background;
+mod clocks;
 mod coalescing;
 mod collecting;
 mod lookup;
@@ -47,6 +48,7 @@ use ballast_host::{
     Busiest, CallAnswer, CallToken, Cx, Filter, Flow, Host, Map, Next, Ordered, ReadPlan, StartError,
     StreamId,
 };
+use clocks::Clocks;
 use coalescing::{SEEMS_DEAD, TIMED_OUT};
 use core::time::Duration;
 use lookup::{After, next_of};
@@ -69,6 +71,7 @@ pub struct ResponseCache {
     plan: Rc<ReadPlan>,
     metrics: Vec<RuleMetrics>,
     storage: Storage,
+    clocks: Clocks,
     /// The store that several proxies share.
     remote: Option<Box<Remote>>,
     /// What a purge must know.
@@ -123,6 +126,7 @@ impl Filter for ResponseCache {
             plan: Rc::new(ReadPlan::new(&needs).with_whole_map()),
             metrics: metrics.collect::<Result<_, _>>()?,
             storage: Storage::new(&config.store, cx)?,
+            clocks: Clocks::default(),
             remote: config.remote.clone().map(|remote| Remote::new(remote, cx).map(Box::new)).transpose()?,
             token,
             flights: Flights::default(),

@@ -99,8 +99,10 @@ impl ResponseCache {
             return self.forward(asked, fetch, looked, (None, mono), cx);
         }
         // Dates are those of what is stored.
-        let wall = looked.kept.as_ref().map_or_else(Default::default, |_| cx.host.wall_time());
-        let now = Now { mono, wall };
+        let now = match looked.kept {
+            Some(_) => self.clocks.at(mono, cx.host),
+            None => Now { mono, ..Now::default() },
+        };
         let head = looked.kept.as_ref().and_then(|kept| Head::decode(&kept.object.head));
         let stored_lines = head.as_ref().map(Head::lines).unwrap_or_default();
         let candidate = head.as_ref().zip(looked.kept.as_ref()).map(|(head, kept)| Candidate {
@@ -302,11 +304,6 @@ impl ResponseCache {
         self.count(asked, |metrics| metrics.miss(cx.host, Forward::Request.as_str()));
         say::unavailable(504, "only_if_cached")
     }
-}
-
-/// The two clocks.
-pub(crate) fn now(host: &impl Host) -> Now {
-    Now { mono: host.now(), wall: host.wall_time() }
 }
 
 fn untouched() -> Verdict {

@@ -2,7 +2,6 @@
 
 use crate::ResponseCache;
 use crate::collecting::combinable;
-use crate::lookup::now;
 use crate::metrics::TOO_LARGE;
 use crate::say::{self, CACHE_STATUS};
 use crate::storage::Kept;
@@ -60,7 +59,7 @@ impl ResponseCache {
                     let body =
                         fetching.kept.as_ref().map(|kept| kept.object.body.clone()).unwrap_or_default();
                     let now = new.received;
-                    self.store(&asked, *new, &body, now, lead, cx);
+                    self.store(&asked, *new, body.into(), now, lead, cx);
                 } else {
                     self.end_flight(
                         lead,
@@ -136,7 +135,8 @@ impl ResponseCache {
         cx: &mut Cx<'_, H>,
         end: bool,
     ) -> Flow {
-        let announced = response.get("content-length").and_then(number);
+        // How long the body will be matters only if it is to be stored.
+        let announced = new.as_ref().and_then(|_| response.get("content-length")).and_then(number);
         let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
         let fits = announced.is_none_or(|bytes: usize| bytes <= self.most_body());
         self.mark(&fetching.asked, fetching.fetch.why, status, new.is_some() && fits, cx);
@@ -158,7 +158,7 @@ impl ResponseCache {
         }
         if end {
             let now = new.received;
-            self.store(&fetching.asked, *new, b"", now, &mut fetching.lead, cx);
+            self.store(&fetching.asked, *new, Cow::Borrowed(b""), now, &mut fetching.lead, cx);
             return Flow::Continue;
         }
         let Fetching { asked, lead, kept, .. } = fetching;
@@ -210,7 +210,7 @@ impl ResponseCache {
             Ok(control) => control,
             Err(refused) => return Judged::Pass(None, Some(refused)),
         };
-        match plan(&seen, (status, response), control, (fetching.sent, now(cx.host)), policy) {
+        match plan(&seen, (status, response), control, (fetching.sent, self.clocks.now(cx.host)), policy) {
             Err(refused) => Judged::Pass(None, Some(refused)),
             Ok(plan) => {
                 let length = 0;
@@ -243,7 +243,7 @@ impl ResponseCache {
         let head = Head::decode(&kept.object.head)?;
         let lines = asked.lines();
         let request = asked.request(&lines, policy);
-        let now = now(cx.host);
+        let now = self.clocks.now(cx.host);
         let exchange = Exchange { request: &request, status, response, sent: fetching.sent, now };
         let stored_lines = head.lines();
         let stored_fields = Fields::new(&stored_lines);
@@ -309,7 +309,7 @@ impl ResponseCache {
         let policy = self.policies.get(asked.rule)?;
         let lines = asked.lines();
         let request = asked.request(&lines, policy);
-        let (kept, now) = (kept?, now(cx.host));
+        let (kept, now) = (kept?, self.clocks.now(cx.host));
         let head = Head::decode(&kept.object.head)?;
         if !on_failure(&request, &head.stored, failure, now) {
             return None;

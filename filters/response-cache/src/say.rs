@@ -52,6 +52,9 @@ impl ResponseCache {
         collapsed: bool,
         forwarded: Option<(Forward, u16)>,
     ) -> Option<String> {
+        if !self.shown() {
+            return None;
+        }
         let hit =
             CacheStatus { is_collapsed: collapsed, key: self.shown_key(asked), ..CacheStatus::hit(serve) };
         let hit = if asked.is_adopted { CacheStatus { detail: Some("remote"), ..hit } } else { hit };
@@ -63,7 +66,7 @@ impl ResponseCache {
             },
             None => hit,
         };
-        self.shown().then(|| status.value(NAME, None))
+        Some(status.value(NAME, None))
     }
 
     /// What it says of an answer from upstream.
@@ -74,11 +77,14 @@ impl ResponseCache {
         status: u16,
         stored: bool,
     ) -> Option<String> {
+        if !self.shown() {
+            return None;
+        }
         let forwarded = CacheStatus::forwarded(why);
         let detail = forwarded.detail.filter(|_| !asked.is_bypass);
         let (forward_status, key) = (Some(status), self.shown_key(asked));
         let said = CacheStatus { forward_status, is_stored: stored, key, detail, ..forwarded };
-        self.shown().then(|| said.value(NAME, None))
+        Some(said.value(NAME, None))
     }
 
     fn shown(&self) -> bool {
@@ -86,9 +92,11 @@ impl ResponseCache {
     }
 
     fn shown_key<'a>(&self, asked: &'a Asked) -> Option<&'a str> {
+        if self.config.cache_status != CacheStatusHeader::WithKey {
+            return None;
+        }
         let url = core::str::from_utf8(&asked.wanted.target.url).ok()?;
-        (self.config.cache_status == CacheStatusHeader::WithKey)
-            .then(|| url.get(..MOST_KEY_BYTES).unwrap_or(url))
+        Some(url.get(..MOST_KEY_BYTES).unwrap_or(url))
     }
 
     /// A text that separates the parts of an answer that has several, and that nobody who writes bodies can foresee.

@@ -26,6 +26,8 @@ pub(crate) struct Storage {
     pub(crate) shape: Shape,
     pub(crate) metrics: StoreMetrics,
     local: Local<Object>,
+    /// The number of each shard as it was last read.
+    numbers: Vec<Option<u64>>,
     hits: Hits,
     /// The set at which the next search for bytes to free begins.
     hand: u32,
@@ -88,6 +90,7 @@ impl Storage {
             shape: Shape::new(store.max_bytes, store.max_entries, store.max_object, eviction),
             metrics: StoreMetrics::define(SHARDS, cx)?,
             local: Local::new(usize::try_from(store.local_max_bytes).unwrap_or(usize::MAX)),
+            numbers: vec![None; usize::from(SHARDS)],
             hits: Hits::default(),
             hand: 0,
         })
@@ -101,7 +104,7 @@ impl Storage {
         now: MonoTime,
         cx: &mut Cx<'_, H>,
     ) -> Option<Looked> {
-        let number = self.metrics.changes(cx.host, shard_of(wanted.key)).unwrap_or(u64::MAX);
+        let number = self.number(wanted.key, cx);
         if let Some(candidates) = self.local.candidates(wanted.key, &wanted.primary, number, now) {
             let choice = choose(candidates, wanted, request);
             if let Some(candidate) = choice.candidate.cloned()
@@ -127,6 +130,23 @@ impl Storage {
         self.local.tidy(wanted.key);
         let has_others = !found.candidates.is_empty();
         Some(Looked { kept, has_others, latest, found: Some(found), is_fruitless: false })
+    }
+
+    /// The number of a key's shard, as it is now or was some time before. That is enough where nothing is known of the key yet: what is
+    /// read of it then is held against this number, and counts as changed if the number has risen before it was read.
+    fn number<H: Host>(&mut self, key: Fingerprint, cx: &Cx<'_, H>) -> u64 {
+        let shard = shard_of(key);
+        let last = self.numbers.get_mut(usize::from(shard));
+        if let Some(Some(number)) = last.as_deref()
+            && !self.local.has(key)
+        {
+            return *number;
+        }
+        let number = self.metrics.changes(cx.host, shard);
+        if let Some(last) = last {
+            *last = number;
+        }
+        number.unwrap_or(u64::MAX)
     }
 
     /// The index as it is now, for what is fetched.

@@ -9,7 +9,7 @@ use ballast_core::response_cache::codec::Codec;
 use ballast_core::response_cache::fleet::Item;
 use ballast_core::response_cache::head::Sealed;
 use ballast_core::response_cache::key::variant_of;
-use ballast_core::response_cache::rules::{Fields, Line, Plan, Stored, Tags, Validator, invalidates};
+use ballast_core::response_cache::rules::{Fields, Line, Plan, Stored, Tags, invalidates};
 use ballast_core::response_cache::store::{New, NotStored, Object, Outcome, Target};
 use ballast_core::slots::Secret;
 use ballast_core::time::MonoTime;
@@ -48,7 +48,7 @@ impl ResponseCache {
         let bits = if jitter == Default::default() { 0 } else { HostRandom(cx.host).next_u64() };
         let stored = plan.stored.jittered(jitter, bits);
         let lines: Vec<Line<'_>> = plan.fields.iter().map(|(name, value)| (*name, value.as_ref())).collect();
-        let dead_at = dead_at(&stored, Fields::new(&lines));
+        let dead_at = dead_at(&stored, plan.has_validator);
         let tags = fingerprints(Fields::new(&lines), &asked.wanted, &secret);
         let head = Sealed::new(&stored, length, lines.into_iter());
         let received = stored.received;
@@ -60,7 +60,7 @@ impl ResponseCache {
         &mut self,
         asked: &Asked,
         new: NewAnswer,
-        body: &[u8],
+        body: Cow<'_, [u8]>,
         now: MonoTime,
         lead: &mut Lead,
         cx: &mut Cx<'_, H>,
@@ -71,14 +71,17 @@ impl ResponseCache {
         }
         let NewAnswer { head, dead_at, variant, tags, may_transform, .. } = new;
         let compress = self.config.store.compress.as_ref();
-        let (codec, packed) = match compress.and_then(|_| head.head()) {
+        let packed = match compress.and_then(|_| head.head()) {
             Some(head) => {
                 let lines = head.lines();
                 let fields = Fields::new(&lines);
                 let is_encoded = fields.has("content-encoding");
-                Codec::pack(body, compress, fields.get("content-type"), is_encoded, !may_transform)
+                match Codec::pack(&body, compress, fields.get("content-type"), is_encoded, !may_transform) {
+                    (Codec::Plain, _) => None,
+                    (codec, packed) => Some((codec, packed.into_owned())),
+                }
             }
-            None => (Codec::Plain, Cow::Borrowed(body)),
+            None => None,
         };
         let Some(head) = head.finish(u64::try_from(body.len()).unwrap_or(u64::MAX)) else {
             self.count(asked, |metrics| metrics.refused(cx.host, TOO_LARGE));
@@ -86,14 +89,11 @@ impl ResponseCache {
         };
         // What is for the other proxies, too.
         let is_shared = lead.duty.knowledge.is_some();
-        let shared = if is_shared { (head.clone(), variant.clone()) } else { Default::default() };
-        let object = Object {
-            key: asked.wanted.primary.clone(),
-            variant,
-            head,
-            codec: codec.to_wire(),
-            body: packed.into_owned(),
-        };
+        let shared =
+            if is_shared { (head.clone(), variant.clone(), body.to_vec()) } else { Default::default() };
+        let (codec, body) = packed.unwrap_or_else(|| (Codec::Plain, body.into_owned()));
+        let object =
+            Object { key: asked.wanted.primary.clone(), variant, head, codec: codec.to_wire(), body };
         let entry = New {
             key: asked.wanted.key,
             object,
@@ -106,7 +106,7 @@ impl ResponseCache {
             Ok(stored) => {
                 self.count(asked, |metrics| metrics.stored.add(cx.host, 1));
                 self.fruitless.forget(asked.wanted.key);
-                let (head, variant) = &shared;
+                let (head, variant, body) = &shared;
                 self.fill(asked, (head, variant, may_transform), body, lead, cx);
                 if let (Some(leadership), Some(finished)) = (lead.leadership.take(), stored.finished) {
                     self.land(leadership, finished, cx);
@@ -195,9 +195,9 @@ impl ResponseCache {
 }
 
 /// Until when an answer is of any use.
-pub(crate) fn dead_at(stored: &Stored, response: Fields<'_>) -> MonoTime {
+pub(crate) fn dead_at(stored: &Stored, has_validator: bool) -> MonoTime {
     let useful = stored.useful_until();
-    if Validator::of(response).is_some() { useful.after(KEPT_FOR_VALIDATION) } else { useful }
+    if has_validator { useful.after(KEPT_FOR_VALIDATION) } else { useful }
 }
 
 /// The tags and groups of an answer, hashed.

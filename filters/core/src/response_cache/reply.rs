@@ -22,8 +22,12 @@ pub fn render(head: &Head<'_>, body: &[u8], serve: &Serve, boundary: &str) -> Op
     let line =
         |(name, value): &StoredLine<'_>| Some((core::str::from_utf8(name).ok()?.to_owned(), value.to_vec()));
     let lines = |keep: fn(&[u8]) -> bool| {
-        let kept = head.lines.iter().filter(|(name, _)| keep(name));
-        kept.map(line).collect::<Option<Vec<_>>>()
+        // With room for what is added.
+        let mut lines = Vec::with_capacity(head.lines.len() + 2);
+        for kept in head.lines.iter().filter(|(name, _)| keep(name)) {
+            lines.push(line(kept)?);
+        }
+        Some(lines)
     };
     let length = head.whole_length();
     let piece = |range: ByteRange| {

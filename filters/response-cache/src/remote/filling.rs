@@ -84,7 +84,7 @@ impl ResponseCache {
         let (Some(remote), Some(lock)) = (&mut self.remote, duty.lock) else { return };
         let mut steps = VecDeque::new();
         if let (Outcome::Uncacheable { .. }, Some(knowledge)) = (outcome, duty.knowledge) {
-            let (now, keep) = (crate::lookup::now(cx.host), UNCACHEABLE_FOR);
+            let (now, keep) = (crate::clocks::read(cx.host), UNCACHEABLE_FOR);
             let value = record(&lock.primary, &knowledge, now, keep, Content::Uncacheable);
             steps.push_back(Step::Put { key: lock.base.clone(), value, keep });
         }
@@ -157,7 +157,7 @@ impl Remote {
         steps: &mut VecDeque<Step>,
         cx: &Cx<'_, H>,
     ) {
-        let now = crate::lookup::now(cx.host);
+        let now = crate::clocks::read(cx.host);
         let keep = head.stored.useful_until().since(now.mono);
         if head.stored.parts.is_some() || head.stored.always_validate || keep < SHORTEST {
             return;

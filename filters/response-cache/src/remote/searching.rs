@@ -9,7 +9,7 @@ use crate::stream::{Fetching, NewAnswer, Stream};
 use ballast_core::remote::{Command, Said};
 use ballast_core::response_cache::fleet::{Ask, Board, Found, Heard, Search, Wish};
 use ballast_core::response_cache::head::Head;
-use ballast_core::response_cache::rules::{Directives, Fields, Forward};
+use ballast_core::response_cache::rules::{Directives, Fields, Forward, Validator};
 use ballast_core::response_cache::store::Outcome;
 use ballast_host::{CallAnswer, Cx, Heard as Answered, Host, Next};
 use core::time::Duration;
@@ -196,9 +196,10 @@ impl ResponseCache {
         let tags = fingerprints(fields, &fetching.asked.wanted, &secret);
         let directives = Directives::parse(fields.all("cache-control"));
         let received = cx.host.now();
-        let (dead_at, may_transform) = (dead_at(&head.stored, fields), !directives.no_transform);
+        let dead_at = dead_at(&head.stored, Validator::of(fields).is_some());
+        let may_transform = !directives.no_transform;
         let new = NewAnswer { head: head.seal(), received, dead_at, variant, tags, may_transform };
-        self.store(&fetching.asked, new, body, received, &mut fetching.lead, cx);
+        self.store(&fetching.asked, new, body.into(), received, &mut fetching.lead, cx);
         let mut asked = fetching.asked;
         asked.is_adopted = true;
         // If it cannot be kept, or a purge came in between, it is fetched after all.
@@ -255,7 +256,7 @@ impl Searching {
             target: &asked.wanted.target,
             request: Fields::new(&lines),
             board,
-            now: crate::lookup::now(cx.host),
+            now: crate::clocks::read(cx.host),
         };
         self.search.resume(heard, &wish)
     }

@@ -43,6 +43,8 @@ pub struct Plan<'a> {
     pub vary: Vary,
     /// What directs it.
     pub control: Control,
+    /// Whether it can be validated by what is stored of it.
+    pub has_validator: bool,
     /// Whether its bytes may be changed on the way, as by compression: no `no-transform`.
     pub may_transform: bool,
 }
@@ -107,14 +109,16 @@ pub fn plan<'a>(
     let age = initial_age(response, sent, now);
     let stored = described(status, response, &control, lifetime, age, policy, now);
     let stored = Stored { parts: parts.filter(|parts| !parts.is_complete()), ..stored };
-    let validator = Validator::of(response);
+    let has_validator = Validator::of(response).is_some();
     let is_fresh = stored.is_fresh(now) && !stored.always_validate;
-    if !is_fresh && !validator.is_some() && !stored.terms.allow_any() {
+    if !is_fresh && !has_validator && !stored.terms.allow_any() {
         return Err(Refused::Useless);
     }
     let may_transform = !control.directives.no_transform;
     let lines = stored_fields(response.lines(), &control.directives);
-    Ok(Plan { fields: with_date(&lines, status, now), stored, vary, control, may_transform })
+    // What `no-cache` or `private` names is not stored.
+    let has_validator = has_validator && Validator::of(Fields::new(&lines)).is_some();
+    Ok(Plan { fields: with_date(&lines, status, now), stored, vary, control, has_validator, may_transform })
 }
 
 /// What is known of an answer, but for its parts.
@@ -160,7 +164,8 @@ fn with_date<'a>(lines: &[Line<'a>], status: u16, now: Now) -> Vec<(&'a [u8], Co
     let mut fields: Vec<(&[u8], Cow<'_, [u8]>)> = Vec::with_capacity(lines.len() + 1);
     fields.extend(kept.map(|(name, value)| (*name, Cow::Borrowed(*value))));
     if !fields.iter().any(|(name, _)| *name == b"date") {
-        fields.push((b"date".as_slice(), super::date::format_date(now.unix_seconds()).into_bytes().into()));
+        let today = super::date::date_bytes(now.unix_seconds());
+        fields.push((b"date".as_slice(), Cow::Owned(today.to_vec())));
     }
     fields
 }
@@ -219,6 +224,7 @@ pub fn on_not_modified<'a>(
         stored,
         vary,
         control,
+        has_validator: Validator::of(Fields::new(&kept)).is_some(),
         may_transform,
     }))
 }

@@ -51,6 +51,16 @@ pub struct Entry<'a> {
     tail: Cow<'a, [u8]>,
 }
 
+/// What tells whether an entry goes. See [`Entry`].
+pub(super) struct Glance {
+    pub(super) key: Fingerprint,
+    pub(super) stamp: u64,
+    pub(super) slot: u8,
+    pub(super) is_visited: bool,
+    pub(super) size: u32,
+    pub(super) dead_at: MonoTime,
+}
+
 /// Why an answer cannot be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Unfit {
@@ -150,6 +160,26 @@ impl<'a> Entry<'a> {
 
     fn parts(&self) -> Option<(&[u8], &[u8], Reader<'_>)> {
         parts(&self.tail)
+    }
+
+    /// What tells whether an entry goes, of the one that is next: the same bytes are an entry for this and for [`Self::decode`].
+    #[inline(always)]
+    pub(super) fn glance(reader: &mut Reader<'_>) -> Option<Glance> {
+        let (head, tail) = cut(reader)?;
+        let (key, rest) = head.split_first_chunk()?;
+        let (stamp, rest) = rest.split_first_chunk()?;
+        let ([slot, flags], rest) = rest.split_first_chunk()?;
+        let (size, rest) = rest.split_first_chunk()?;
+        let dead_at = rest.first_chunk()?;
+        parts(tail)?;
+        (usize::from(*slot) < super::WAYS && flags >> 2 <= 2).then_some(Glance {
+            key: Fingerprint(u128::from_le_bytes(*key)),
+            stamp: u64::from_le_bytes(*stamp),
+            slot: *slot,
+            is_visited: flags & 2 != 0,
+            size: u32::from_le_bytes(*size),
+            dead_at: MonoTime::from_nanos(u64::from_le_bytes(*dead_at)),
+        })
     }
 
     /// Passes over the entry that is next: its key and its stamp.

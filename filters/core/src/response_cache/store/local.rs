@@ -107,6 +107,11 @@ impl<T> Local<T> {
         is_valid.then_some(&known.candidates)
     }
 
+    /// Whether anything is known of a key.
+    pub fn has(&self, key: Fingerprint) -> bool {
+        self.keys.contains_key(&key)
+    }
+
     /// The copy of a variant that [`Local::candidates`] has named.
     pub fn copy(&mut self, key: Fingerprint, stamp: u64) -> Option<Rc<T>> {
         let copies = &mut self.keys.get_mut(&key)?.copies;

@@ -31,14 +31,19 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Each miss that is stored names six of them, and `write!` takes twice as long for one.
         let (mut first, mut second) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let (kind, numbers): (&str, &[&str]) = match self {
-            Self::Set(set) => ("set", &[first.format(*set)]),
-            Self::Body(set, slot) => ("body", &[first.format(*set), second.format(*slot)]),
-            Self::Purges => ("purges", &[]),
-            Self::Pulse(slot) => ("pulse", &[first.format(*slot)]),
+        let (kind, number) = match self {
+            Self::Set(set) => ("set/", first.format(*set)),
+            Self::Body(set, _) => ("body/", first.format(*set)),
+            Self::Purges => ("purges", ""),
+            Self::Pulse(slot) => ("pulse/", first.format(*slot)),
         };
         f.write_str(kind)?;
-        numbers.iter().try_for_each(|number| f.write_str("/").and_then(|()| f.write_str(number)))
+        f.write_str(number)?;
+        if let Self::Body(_, slot) = self {
+            f.write_str("/")?;
+            f.write_str(second.format(*slot))?;
+        }
+        Ok(())
     }
 }
 

@@ -47,7 +47,7 @@ impl Plan {
         let (mut dead, mut first, mut at_hand) = (None, None, None);
         for _ in 0..*count {
             let begin = listed.len() - reader.left();
-            let entry = Entry::decode(&mut reader)?;
+            let entry = Entry::glance(&mut reader)?;
             let (place, end) = (1 << (entry.slot & 63), listed.len() - reader.left());
             let rises = last.is_none_or(|(stamp, _)| stamp < entry.stamp);
             if entry.key == put.key || !rises || taken & place != 0 {
