@@ -43,7 +43,10 @@ fn a_fallback_replaces_status_headers_and_body() {
 fn a_grpc_call_is_told_not_to_try_again() {
     let workers = rule(1, FIVE);
     trip(&workers);
-    let stream = workers.get(0, "/", &[("content-type", "application/grpc")]);
+    let stream = workers.roots[0].stream();
+    let headers =
+        [(":method", "POST"), (":path", "/a.B/C"), (":authority", "a"), ("content-type", "application/grpc")];
+    stream.request_headers(&headers, false).unwrap();
     let reply = stream.local_reply().unwrap();
     assert_eq!((reply.status, reply.grpc_status), (200, Some(14)));
     assert_eq!(header(&reply, "grpc-retry-pushback-ms").as_deref(), Some("-1"));

@@ -88,7 +88,7 @@ const PATHS: [Path; 6] = [
         refused: true,
         host_calls: &[
             ("clock_time_get", 1),
-            ("proxy_get_header_map_value", 2),
+            ("proxy_get_header_map_value", 1),
             ("proxy_get_metric", 2),
             ("proxy_get_property", 1),
             ("proxy_get_shared_data", 2),
@@ -96,7 +96,7 @@ const PATHS: [Path; 6] = [
             ("proxy_send_local_response", 1),
             ("proxy_set_property", 1),
         ],
-        instructions: 13_490,
+        instructions: 13_449,
     },
     Path {
         name: "refused, by a breaker that was found open before",
@@ -106,14 +106,14 @@ const PATHS: [Path; 6] = [
         refused: true,
         host_calls: &[
             ("clock_time_get", 1),
-            ("proxy_get_header_map_value", 2),
+            ("proxy_get_header_map_value", 1),
             ("proxy_get_metric", 1),
             ("proxy_get_property", 1),
             ("proxy_increment_metric", 1),
             ("proxy_send_local_response", 1),
             ("proxy_set_property", 1),
         ],
-        instructions: 8_765,
+        instructions: 8_584,
     },
     Path {
         name: "no rule matches",

@@ -124,6 +124,10 @@ const VALUES: [&str; 40] = [
 fn replace_somewhere(root: &mut Value, at: &Index, with: Option<&str>) {
     let mut pointers = Vec::new();
     pointers_into(root, "", &mut pointers);
+    if pointers.is_empty() {
+        // The change before this one has left nothing.
+        return;
+    }
     let pointer = &pointers[at.index(pointers.len())];
     if let Some(text) = with {
         *root.pointer_mut(pointer).unwrap() = serde_json::from_str(text).unwrap();

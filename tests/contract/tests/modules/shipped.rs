@@ -32,6 +32,7 @@ pub(crate) const SHIPPED: &[Shipped] = &[
     rate_limit::RATE_LIMIT_REQUESTS,
     response_cache::RESPONSE_CACHE,
     retry_policy::RETRY_POLICY,
+    retry_policy::RETRY_POLICY_DECLARED,
 ];
 
 /// Each of them, and the one with all filters, which does nothing without a `root_id` that names one.

@@ -114,7 +114,7 @@ const PATHS: [Path; 7] = [
         before: 2,
         status: 200,
         host_calls: &[("proxy_get_header_map_value", 1)],
-        instructions: 2_732,
+        instructions: 2_563,
     },
 ];
 

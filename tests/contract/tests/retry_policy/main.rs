@@ -8,6 +8,7 @@
 )]
 
 mod budgets;
+mod declared;
 mod hops;
 mod hot_paths;
 mod replays;

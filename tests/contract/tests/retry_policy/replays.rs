@@ -46,7 +46,8 @@ fn where_no_route_retries_the_router_is_told_nothing_until_one_has() {
     assert_eq!(told(&steered).1.as_deref(), Some("0"), "what an internal client asks for is another matter");
     assert_eq!((answered(1), answered(3)), (None, None));
     assert_eq!(told(&[]).1.as_deref(), Some("0"), "one has");
-    let said = workers.host.logs().into_iter().filter(|line| line.contains("a route has retried by itself"));
+    let said =
+        workers.host.logs().into_iter().filter(|line| line.message.contains("a route has retried by itself"));
     assert_eq!(said.count(), 1);
 }
 

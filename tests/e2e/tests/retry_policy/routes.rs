@@ -1,6 +1,6 @@
 //! Routes that rewrite: what is sent again is what the router would send.
 
-use super::{get, metric, text};
+use super::{REPLAY, get, metric, policy, text};
 use ballast_harness::Envoy;
 use ballast_upstream::{Answer, Behaviour, Upstream};
 
@@ -107,4 +107,26 @@ async fn a_loop_back_cluster_takes_the_route() {
         assert_eq!(get(&envoy.url("/api/users?x=1")).await.status, 200);
     }
     assert_rewritten(&upstream, 30);
+}
+
+#[tokio::test]
+async fn a_route_that_retries_although_none_was_to_is_forbidden_to_from_then_on() {
+    let upstream = Upstream::start();
+    upstream.script("/", Answer::status(503));
+    let route = "route: { cluster: upstream, timeout: 0s }";
+    let retries =
+        "route: { cluster: upstream, timeout: 0s, retry_policy: { retry_on: 5xx, num_retries: 2 } }";
+    let fields = format!(r#"{REPLAY}, "route_retries": "none", "max_attempts": 1"#);
+    let envoy = policy(&fields, &upstream)
+        .replacing("ballast_retry_policy.wasm", "ballast_retry_policy_declared.wasm")
+        .replacing(route, retries)
+        .concurrency(1)
+        .start()
+        .await
+        .unwrap();
+    for (received, what) in [(3, "nothing forbids it"), (1, "it has been seen")] {
+        upstream.reset_counts();
+        assert_eq!(get(&envoy.url("/")).await.status, 503);
+        assert_eq!(upstream.received(), received, "{what}");
+    }
 }

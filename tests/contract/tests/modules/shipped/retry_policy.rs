@@ -37,3 +37,27 @@ pub(super) const RETRY_POLICY: Shipped = Shipped {
             ]
         }"#,
 };
+
+/// The same filter for policies that have nothing to learn about routes.
+pub(super) const RETRY_POLICY_DECLARED: Shipped = Shipped {
+    name: "retry-policy-declared",
+    callbacks: &[
+        "proxy_on_http_call_response",
+        "proxy_on_queue_ready",
+        "proxy_on_request_body",
+        "proxy_on_request_headers",
+        "proxy_on_response_body",
+        "proxy_on_response_headers",
+        "proxy_on_response_trailers",
+        "proxy_on_tick",
+    ],
+    most_bytes: MOST_BYTES,
+    configuration: r#"{
+            "policies": [
+                {"name": "declared", "match": {"path": {"prefix": "/api/"}}, "via": "replay", "rewrite": {"host": "a"},
+                 "route_retries": "none"},
+                {"name": "looped", "match": {"path": {"prefix": "/loop/"}}, "via": "replay", "loopback_cluster": "self"},
+                {"name": "rest", "via": "router"}
+            ]
+        }"#,
+};
