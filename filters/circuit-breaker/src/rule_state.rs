@@ -140,6 +140,7 @@ impl RuleState {
 
     /// A breaker has changed: the list is read again by all workers, and what they know of the breaker is old.
     pub(crate) fn has_changed(&self, host: &impl Host) {
+        // `changes` first: whoever sees new events looks at it next.
         self.changes.add(host, 1);
         if let Some(gather) = &self.gather {
             gather.events.add(host, 1);
