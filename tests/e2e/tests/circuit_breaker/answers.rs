@@ -59,7 +59,8 @@ async fn a_refusal_carries_the_fallback_and_says_why_in_the_access_log() {
     assert_eq!(refused.header("x-envoy-ratelimited"), Some("true"));
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((20..=50).contains(&wait), "{wait}");
-    let grpc = Request::post(&envoy.url("/s.S/M"), "").header("content-type", "application/grpc");
+    // One empty message.
+    let grpc = Request::post(&envoy.url("/s.S/M"), "\0\0\0\0\0").header("content-type", "application/grpc");
     let refused = grpc.http2().send().await.unwrap();
     assert_eq!((refused.status, refused.header("grpc-status")), (200, Some("14")));
     assert_eq!(refused.header("grpc-retry-pushback-ms"), Some("-1"));
