@@ -79,12 +79,16 @@ impl Running {
 
     /// How many of so many retries the budget allows. The requests are asked for only where the floor does not allow all of them.
     pub(crate) fn budgeted(&self, host: &impl Host, wanted: u32) -> u32 {
-        let budget = &self.policy.budget;
-        let of_floor = || self.ledger.remaining_of_floor(budget, self.retries(host));
-        if !self.is_broken && of_floor() >= u64::from(wanted) {
+        if self.is_broken {
+            return 0;
+        }
+        let (budget, retries) = (&self.policy.budget, self.retries(host));
+        if self.ledger.remaining_of_floor(budget, retries) >= u64::from(wanted) {
             return wanted;
         }
-        wanted.min(u32::try_from(self.budget_left(host)).unwrap_or(u32::MAX))
+        let requests = self.metrics.requests.value(host).unwrap_or(0);
+        let left = self.ledger.remaining(budget, Totals { requests, retries });
+        wanted.min(u32::try_from(left).unwrap_or(u32::MAX))
     }
 
     /// Counts a retry, if the budget allows it whoever else counts at the same time.
