@@ -76,8 +76,8 @@ impl Admin {
             }
             Endpoint::Dashboard => {
                 let mut page = body_of(200, "dashboard", "text/html; charset=utf-8", DASHBOARD.into());
-                page.headers.push(("content-security-policy".to_owned(), DASHBOARD_POLICY.into()));
-                page.headers.push(("referrer-policy".to_owned(), b"no-referrer".to_vec()));
+                page.headers.push("content-security-policy", DASHBOARD_POLICY);
+                page.headers.push("referrer-policy", "no-referrer");
                 Ok(reply(page))
             }
             Endpoint::Metrics => Ok(reply(self.metrics_text(asked.accept.as_deref(), cx))),

@@ -18,9 +18,8 @@ pub(crate) fn body_of(status: u16, what: &str, content_type: &str, body: Vec<u8>
         ("cache-control", "no-store"),
         ("x-content-type-options", "nosniff"),
     ];
-    let headers =
-        headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-    Reply { status, details: format!("ballast_admin{{{what}}}"), headers, body, grpc_status: None }
+    let (headers, details) = (headers.into_iter().collect(), format!("ballast_admin{{{what}}}").into());
+    Reply { status, details, headers, body: body.into(), grpc_status: None }
 }
 
 /// A refusal as problem details.
@@ -28,7 +27,6 @@ pub(crate) fn refusal(refusal: &Refusal) -> Reply {
     let problem = refusal.problem();
     let mut reply =
         body_of(problem.status, refusal.reason(), ballast_core::http::Problem::MEDIA_TYPE, problem.to_json());
-    let more = refusal.headers().into_iter();
-    reply.headers.extend(more.map(|(name, value)| (name.to_owned(), value.into_bytes())));
+    reply.headers.extend(refusal.headers());
     reply
 }

@@ -8,7 +8,7 @@ use crate::stream::Stream;
 use ballast_core::admin::drain::{Drain, Progress, Report};
 use ballast_core::admin::route::Endpoint;
 use ballast_core::config::Mode;
-use ballast_core::http::{Problem, accepts_problem, is_grpc, retry_after_seconds};
+use ballast_core::http::{Lines, Problem, accepts_problem, is_grpc, retry_after_seconds};
 use ballast_core::matching::Request;
 use ballast_core::plane::Facts;
 use ballast_core::units::Share;
@@ -87,16 +87,14 @@ impl Admin {
         let _ = cx.set_fact("admin", b"draining");
         let drain = &self.config.drain;
         let seconds = retry_after_seconds(drain.retry_after, JITTER, &mut HostRandom(cx.host));
-        let mut headers = vec![
-            ("retry-after".to_owned(), seconds.to_string().into_bytes()),
-            ("connection".to_owned(), b"close".to_vec()),
-        ];
+        let mut headers: Lines =
+            [("retry-after", seconds.to_string().as_str()), ("connection", "close")].into_iter().collect();
         let grpc = is_grpc(view.header("content-type").as_deref());
         let title = "This server is about to stop";
         let body = match accepts_problem(view.header("accept").as_deref()) {
             _ if grpc => title.as_bytes().to_vec(),
             true => {
-                headers.push(("content-type".to_owned(), Problem::MEDIA_TYPE.into()));
+                headers.push("content-type", Problem::MEDIA_TYPE);
                 Problem { kind: "about:blank", title, status: drain.status, more: Default::default() }
                     .to_json()
             }
@@ -104,9 +102,9 @@ impl Admin {
         };
         Some(Reply {
             status: if grpc { 200 } else { drain.status },
-            details: "ballast_admin{draining}".to_owned(),
+            details: "ballast_admin{draining}".into(),
             headers,
-            body,
+            body: body.into(),
             grpc_status: grpc.then_some(UNAVAILABLE),
         })
     }

@@ -1,7 +1,7 @@
 //! How a request is refused.
 
 use ballast_core::circuit_breaker::config::{Config, Fallback, Rule};
-use ballast_core::http::{Problem, accepts_problem, is_grpc, retry_after_seconds};
+use ballast_core::http::{Lines, Problem, accepts_problem, is_grpc, retry_after_seconds};
 use ballast_core::random::{Random, SplitMix};
 use ballast_host::{Cx, Flow, Host, LogLevel, Map, Reply};
 use core::cell::Cell;
@@ -130,32 +130,32 @@ fn answer<H: Host>(
     // Most requests have at most one of the two, and what is absent costs little. A gRPC call always has a body, if an empty one.
     let of_request = |name| host.header(Map::RequestHeaders, name);
     let grpc = !refusal.is_bodiless && is_grpc(of_request("content-type").as_deref());
-    let mut headers: Vec<(String, Vec<u8>)> = Vec::with_capacity(5 + more.len());
+    let mut headers = Lines::with_capacity(5 + more.len(), 160);
     // Whoever called through a proxy of its own must not have it retried there.
-    headers.push(("x-envoy-ratelimited".to_owned(), b"true".to_vec()));
+    headers.push("x-envoy-ratelimited", "true");
     if grpc {
-        headers.push(("grpc-retry-pushback-ms".to_owned(), b"-1".to_vec()));
+        headers.push("grpc-retry-pushback-ms", "-1");
     }
     let wait = refusal.wait.unwrap_or(Duration::from_secs(1));
     let seconds = retry_after_seconds(wait, config.retry_after_jitter, &mut &*answers);
-    headers.push(("retry-after".to_owned(), seconds.to_string().into_bytes()));
+    headers.push("retry-after", seconds.to_string());
     // Whatever its status is: it is no answer of the upstream's, and no cache keeps it.
-    headers.push(("cache-control".to_owned(), b"no-store".to_vec()));
-    headers.extend(more.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())));
+    headers.push("cache-control", "no-store");
+    headers.extend(more.iter().map(|(name, value)| (name, value)));
     let body = match body {
         Some(text) => text.as_bytes().to_vec(),
         None if grpc => TITLE.as_bytes().to_vec(),
         None if accepts_problem(of_request("accept").as_deref()) => {
-            headers.push(("content-type".to_owned(), Problem::MEDIA_TYPE.into()));
+            headers.push("content-type", Problem::MEDIA_TYPE);
             answers.problem(status)
         }
         None => [TITLE, "\n"].concat().into_bytes(),
     };
     Flow::Reply(Box::new(Reply {
         status: if grpc { 200 } else { status },
-        details: ["ballast_circuit_breaker{", refusal.rule, ",", refusal.reason, "}"].concat(),
+        details: ["ballast_circuit_breaker{", refusal.rule, ",", refusal.reason, "}"].concat().into(),
         headers,
-        body,
+        body: body.into(),
         grpc_status: grpc.then_some(UNAVAILABLE),
     }))
 }

@@ -24,6 +24,7 @@
 pub mod admin;
 pub mod bus;
 pub mod busiest;
+pub mod bytes;
 pub mod catalogue;
 pub mod circuit_breaker;
 pub mod config;

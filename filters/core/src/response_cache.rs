@@ -19,6 +19,7 @@ pub mod head;
 pub mod key;
 pub mod operator;
 pub mod purge;
+pub mod ready;
 pub mod reply;
 pub mod rules;
 pub mod status;

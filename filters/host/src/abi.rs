@@ -9,6 +9,7 @@
 mod imports;
 
 use crate::host::{HostError, LogLevel, Map, MetricKind};
+use ballast_core::http::Lines;
 use imports as raw;
 use std::ptr::{null, null_mut};
 
@@ -201,11 +202,11 @@ pub(crate) fn set_effective_context(id: u32) -> Result<(), HostError> {
 pub(crate) fn local_response(
     status: u32,
     details: &str,
-    headers: &[(&str, &[u8])],
+    headers: &Lines,
     body: &[u8],
     grpc_status: i32,
 ) -> Result<(), HostError> {
-    let encoded = encode_pairs(headers);
+    let encoded = encode_lines(headers);
     let body_data = if body.is_empty() { null() } else { body.as_ptr() };
     // SAFETY: every pair of pointer and length names a live slice, or null and zero.
     check(unsafe {
@@ -271,6 +272,20 @@ pub(crate) fn encode_pairs(pairs: &[(&str, &[u8])]) -> Vec<u8> {
         put(&mut rest, name.as_bytes(), 1);
         put(&mut rest, value, 1);
     }
+    out
+}
+
+/// The same of lines that are together already.
+fn encode_lines(lines: &Lines) -> Vec<u8> {
+    let (lengths, text) = (lines.lengths(), lines.text());
+    let mut out = Vec::with_capacity(MAP_HEADER_BYTES + lengths.len() * MAP_SIZES_BYTES + text.len());
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+    out.extend_from_slice(&number(lengths.len()));
+    for [name, value] in lengths {
+        let ([n0, n1, n2, n3], [v0, v1, v2, v3]) = (number(*name), number(*value));
+        out.extend_from_slice(&[n0, n1, n2, n3, v0, v1, v2, v3]);
+    }
+    out.extend_from_slice(text);
     out
 }
 

@@ -4,9 +4,11 @@
 //! a status is an error, never a panic. [`crate::proxy::Proxy`] is the one implementation.
 
 pub use ballast_core::config::LogLevel;
+use ballast_core::http::{Body, Lines};
 use ballast_core::protocol::Version;
 use ballast_core::time::{MonoTime, WallTime};
 use core::time::Duration;
+use std::borrow::Cow;
 
 /// What the proxy answers instead of doing what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -139,11 +141,11 @@ pub struct Reply {
     /// The HTTP status; for gRPC requests it is 200 and `grpc_status` counts.
     pub status: u16,
     /// What the access log shows as `%RESPONSE_CODE_DETAILS%`; spaces become `_`.
-    pub details: String,
+    pub details: Cow<'static, str>,
     /// Headers to add.
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Lines,
     /// The body; for gRPC requests the status message.
-    pub body: Vec<u8>,
+    pub body: Body,
     /// The gRPC status for a gRPC request.
     pub grpc_status: Option<u8>,
 }

@@ -136,10 +136,14 @@ impl Host for Proxy {
     }
 
     fn reply(&self, reply: &Reply) -> Result<(), HostError> {
-        let headers: Vec<(&str, &[u8])> =
-            reply.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         let grpc_status = reply.grpc_status.map_or(NOT_GRPC, i32::from);
-        abi::local_response(u32::from(reply.status), &reply.details, &headers, &reply.body, grpc_status)
+        abi::local_response(
+            u32::from(reply.status),
+            &reply.details,
+            &reply.headers,
+            reply.body.as_slice(),
+            grpc_status,
+        )
     }
 
     fn resume(&self, half: Half) -> Result<(), HostError> {

@@ -1,6 +1,6 @@
 //! How a request is refused.
 
-use ballast_core::http::{Problem, accepts_problem, is_grpc, retry_after_seconds};
+use ballast_core::http::{Lines, Problem, accepts_problem, is_grpc, retry_after_seconds};
 use ballast_core::load_shedding::Reason;
 use ballast_core::load_shedding::config::Config;
 use ballast_host::{Cx, Host, HostRandom, LogLevel, Map, Reply};
@@ -38,14 +38,15 @@ pub(crate) fn reply<H: Host>(
     mark(&state, cx);
     let reject = &config.reject;
     let seconds = retry_after_seconds(reject.retry_after, reject.retry_after_jitter, &mut HostRandom(host));
-    let mut headers = vec![("retry-after".to_owned(), seconds.to_string().into_bytes())];
+    let mut headers = Lines::with_capacity(2, 64);
+    headers.push("retry-after", seconds.to_string());
     // Most requests have at most one of the two, and what is absent costs little.
     let of_request = |name| host.header(Map::RequestHeaders, name);
     let grpc = is_grpc(of_request("content-type").as_deref());
     let body = if grpc {
         reject.title().as_bytes().to_vec()
     } else if accepts_problem(of_request("accept").as_deref()) {
-        headers.push(("content-type".to_owned(), Problem::MEDIA_TYPE.into()));
+        headers.push("content-type", Problem::MEDIA_TYPE);
         problems.of(reason)
     } else {
         [reject.title(), "\n"].concat().into_bytes()
@@ -53,9 +54,9 @@ pub(crate) fn reply<H: Host>(
     let grpc_status = if reason == Reason::Bulkhead { RESOURCE_EXHAUSTED } else { UNAVAILABLE };
     Box::new(Reply {
         status: if grpc { 200 } else { reject.status },
-        details: ["ballast_load_shedding{", &state, "}"].concat(),
+        details: ["ballast_load_shedding{", &state, "}"].concat().into(),
         headers,
-        body,
+        body: body.into(),
         grpc_status: grpc.then_some(grpc_status),
     })
 }

@@ -1,6 +1,6 @@
 //! How a request is refused.
 
-use ballast_core::http::{Problem, accepts_problem, is_grpc, retry_after_seconds};
+use ballast_core::http::{Lines, Problem, accepts_problem, is_grpc, retry_after_seconds};
 use ballast_core::rate_limit::config::Config;
 use ballast_core::rate_limit::headers::{Reason, problem};
 use ballast_core::rate_limit::{Algorithm, Decision, Verdict};
@@ -82,28 +82,29 @@ fn refuse<H: Host>(config: &Config, cx: &Cx<'_, H>, refusal: &Refusal<'_>) -> Fl
     if let Err(error) = host.set_filter_state("ballast.rate-limit", state.as_bytes()) {
         cx.log(LogLevel::Debug, &format!("no filter state: {error}"));
     }
-    let mut headers: Vec<(String, Vec<u8>)> = vec![("x-envoy-ratelimited".to_owned(), b"true".to_vec())];
+    let mut headers = Lines::with_capacity(3, 96);
+    headers.push("x-envoy-ratelimited", "true");
     if let Some(wait) = refusal.wait {
         let seconds = retry_after_seconds(wait, config.retry_after_jitter, &mut HostRandom(host));
-        headers.push(("retry-after".to_owned(), seconds.to_string().into_bytes()));
+        headers.push("retry-after", seconds.to_string());
     }
     let added = config.response_headers.iter();
-    headers.extend(added.map(|(name, value)| (name.clone(), value.clone().into_bytes())));
+    headers.extend(added.map(|(name, value)| (name, value)));
     let grpc = is_grpc(host.header(Map::RequestHeaders, "content-type").as_deref());
     let body = match &config.response_body {
         Some(text) => text.clone().into_bytes(),
         None if grpc => refusal.body.title.as_bytes().to_vec(),
         None if accepts_problem(host.header(Map::RequestHeaders, "accept").as_deref()) => {
-            headers.push(("content-type".to_owned(), Problem::MEDIA_TYPE.into()));
+            headers.push("content-type", Problem::MEDIA_TYPE);
             refusal.body.to_json()
         }
         None => format!("{}\n", refusal.body.title).into_bytes(),
     };
     Flow::Reply(Box::new(Reply {
         status: if grpc { 200 } else { config.status },
-        details: format!("ballast_rate_limit{{{state}}}"),
+        details: format!("ballast_rate_limit{{{state}}}").into(),
         headers,
-        body,
+        body: body.into(),
         grpc_status: grpc.then_some(refusal.grpc_status),
     }))
 }

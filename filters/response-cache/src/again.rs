@@ -4,7 +4,8 @@ use crate::ResponseCache;
 use crate::response::{Judged, status_of};
 use crate::say;
 use crate::stream::{Fetching, Stream};
-use ballast_core::response_cache::rules::{Fetch, Fields, Line, stored_fields};
+use ballast_core::http::Lines;
+use ballast_core::response_cache::rules::{Fetch, Fields, stored_fields};
 use ballast_core::response_cache::store::Outcome;
 use ballast_host::{CallAnswer, Cx, Flow, Host, Next, Reply, route_cluster};
 use core::time::Duration;
@@ -62,13 +63,11 @@ impl ResponseCache {
             _ => self.end_flight(&mut fetching.lead, self.uncacheable(), cx),
         }
         let passed = stored_fields(&lines, &Default::default());
-        let text =
-            |(name, value): &Line<'_>| Some((core::str::from_utf8(name).ok()?.to_owned(), value.to_vec()));
-        let mut headers: Vec<_> =
-            passed.iter().filter_map(text).filter(|(name, _)| name != "content-length").collect();
+        let mut headers: Lines =
+            passed.iter().copied().filter(|(name, _)| *name != b"content-length").collect();
         let said = self.status_of_miss(&fetching.asked, fetching.fetch.why, status, is_stored);
-        headers.extend(said.map(|said| (say::CACHE_STATUS.to_owned(), said.into_bytes())));
-        let details = "ballast_response_cache{asked_again}".to_owned();
-        Next::Reply(Box::new(Reply { status, details, headers, body, grpc_status: None }))
+        headers.extend(said.map(|said| (say::CACHE_STATUS, said)));
+        let details = "ballast_response_cache{asked_again}".into();
+        Next::Reply(Box::new(Reply { status, details, headers, body: body.into(), grpc_status: None }))
     }
 }

@@ -8,7 +8,6 @@ use crate::response::{Judged, status_of};
 use crate::say;
 use crate::storage::{Kept, Wanted};
 use crate::stream::{Asked, Fetching, Lead};
-use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::key::Target;
 use ballast_core::response_cache::rules::{Fetch, Fields, Forward, Request};
 use ballast_core::response_cache::store::{Join, Joined, Outcome};
@@ -46,7 +45,7 @@ impl ResponseCache {
         {
             return;
         }
-        let Some(head) = Head::decode(&kept.object.head) else { return };
+        let Some(head) = kept.ready.head() else { return };
         let Some(cluster) = route_cluster(cx.host) else { return };
         let lines = head.lines();
         let fetch = Fetch::validating(Forward::Stale, Fields::new(&lines));
@@ -141,7 +140,7 @@ impl ResponseCache {
         let looked = self.storage.find(&fetching.asked.wanted, Fields::new(&lines), cx.host.now(), cx);
         let found = looked.and_then(|looked| looked.kept);
         match (&fetching.kept, found) {
-            (Some(before), Some(found)) => before.object.head == found.object.head,
+            (Some(before), Some(found)) => before.ready.head() == found.ready.head(),
             (None, Some(_)) => false,
             (_, None) => true,
         }
@@ -166,7 +165,7 @@ impl ResponseCache {
         match judged {
             Judged::Instead(_, _, Some(new)) => {
                 self.count(&asked, |metrics| metrics.revalidated.add(cx.host, 1));
-                let body = kept.map(|kept| kept.object.body.clone()).unwrap_or_default();
+                let body = kept.map(|kept| kept.ready.body().to_vec()).unwrap_or_default();
                 let now = new.received;
                 self.store(&asked, *new, body.into(), now, &mut lead, cx);
             }
@@ -176,7 +175,7 @@ impl ResponseCache {
             }
             Judged::Pass(_, refused) => {
                 if let Some(refused) = refused {
-                    self.count(&asked, |metrics| metrics.refused(cx.host, refused.as_str()));
+                    self.count(&asked, |metrics| metrics.refused(refused.as_str()));
                 }
                 self.end_flight(&mut lead, self.uncacheable(), cx);
                 // What is answered otherwise now must not be used again.

@@ -4,7 +4,6 @@ use crate::ResponseCache;
 use crate::metrics::{INCOMPLETE, TOO_LARGE};
 use crate::storage::Kept;
 use crate::stream::{Collecting, Filling, NewAnswer};
-use ballast_core::response_cache::head::Head;
 use ballast_core::response_cache::rules::{Fields, may_combine};
 use ballast_core::response_cache::store::Outcome;
 use ballast_host::{Buffer, Cx, Host};
@@ -63,7 +62,7 @@ impl ResponseCache {
 
     /// What was collected is not stored after all.
     pub(crate) fn give_up<H: Host>(&mut self, collecting: &mut Collecting, why: &str, cx: &mut Cx<'_, H>) {
-        self.count(&collecting.asked, |metrics| metrics.refused(cx.host, why));
+        self.count(&collecting.asked, |metrics| metrics.refused(why));
         (collecting.body, collecting.is_given_up) = (Vec::new(), true);
         let outcome = if why == INCOMPLETE { Outcome::Released } else { self.uncacheable() };
         self.end_flight(&mut collecting.lead, outcome, cx);
@@ -110,7 +109,7 @@ impl Filling {
 
 /// Stored parts that a new part can be combined with.
 pub(crate) fn combinable(kept: &Kept, new: &NewAnswer) -> Option<Filling> {
-    let head = Head::decode(&kept.object.head)?;
+    let head = kept.ready.head()?;
     let parts = head.stored.parts.clone()?;
     let new = new.head.head()?;
     let newer = new.stored.parts.as_ref()?;
@@ -121,7 +120,7 @@ pub(crate) fn combinable(kept: &Kept, new: &NewAnswer) -> Option<Filling> {
         return None;
     }
     let gap = newer.ranges.first()?;
-    let stored = kept.object.body.clone();
+    let stored = kept.ready.body().to_vec();
     // The stored bytes are in order: those before the gap come first.
     let before: u64 =
         parts.ranges.iter().filter(|range| range.last < gap.first).map(|range| range.length()).sum();

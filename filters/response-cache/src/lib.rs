@@ -262,6 +262,7 @@ impl Filter for ResponseCache {
     }
 
     fn on_tick<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
+        self.metrics.iter().for_each(|metrics| metrics.flush(cx.host));
         let now = cx.host.now();
         self.tend_flights(now, cx);
         self.storage.flush(now, cx);
@@ -270,6 +271,10 @@ impl Filter for ResponseCache {
         self.busiest.tick(cx);
         self.sync(cx);
         self.write(cx);
+    }
+
+    fn on_end<H: Host>(&mut self, cx: &mut Cx<'_, H>) {
+        self.metrics.iter().for_each(|metrics| metrics.flush(cx.host));
     }
 
     fn on_nudge<H: Host>(&mut self, cx: &mut Cx<'_, H>) {

@@ -7,10 +7,9 @@ use crate::storage::{Kept, Looked, Wanted};
 use crate::stream::{Asked, Fetching, Lead, Stream, Waiting};
 use crate::{Parking, ResponseCache};
 use ballast_core::config::OnError;
-use ballast_core::response_cache::head::Head;
-use ballast_core::response_cache::reply::{Rendered, render};
+use ballast_core::response_cache::reply::Rendered;
 use ballast_core::response_cache::rules::{
-    Bypass, Candidate, Fetch, Fields, Forward, Lookup, Now, Request, Serve, Served, lookup, spared,
+    Bypass, Fetch, Forward, Lookup, Now, Request, Serve, Served, lookup,
 };
 use ballast_core::response_cache::store::{Alone, Join, Joined, Parked, Waiter};
 use ballast_core::time::MonoTime;
@@ -103,29 +102,24 @@ impl ResponseCache {
             Some(_) => self.clocks.at(mono, cx.host),
             None => Now { mono, ..Now::default() },
         };
-        let head = looked.kept.as_ref().and_then(|kept| Head::decode(&kept.object.head));
-        let stored_lines = head.as_ref().map(Head::lines).unwrap_or_default();
-        let candidate = head.as_ref().zip(looked.kept.as_ref()).map(|(head, kept)| Candidate {
-            stored: &head.stored,
-            fields: Fields::new(&stored_lines),
-            length: head.whole_length(),
-            is_marked_stale: kept.is_stale,
-        });
-        let spares = asked.is_enforced && self.spares_upstream(asked.rule, cx);
-        let found = match lookup(&request, candidate, looked.has_others, policy, now) {
-            Lookup::Fetch(fetch) => {
-                let stale = candidate.filter(|_| spares);
-                let stale = stale.and_then(|candidate| spared(&request, &candidate, &fetch, now));
+        let kept = looked.kept.as_ref();
+        let found = match kept {
+            Some(kept) => kept.ready.look_up(&request, kept.is_stale, policy, now),
+            None => lookup(&request, None, looked.has_others, policy, now),
+        };
+        let found = match (found, kept) {
+            (Lookup::Fetch(fetch), Some(kept))
+                if asked.is_enforced && self.spares_upstream(asked.rule, cx) =>
+            {
+                let stale = kept.ready.spared(&request, &fetch, now);
                 stale.map_or(Lookup::Fetch(fetch), Lookup::Serve)
             }
-            found => found,
+            (found, _) => found,
         };
         match found {
             Lookup::Serve(serve) => {
                 let collapsed = matches!(after, After::Flight { .. });
-                let body = looked.kept.as_ref().map(|kept| kept.object.body.as_slice()).unwrap_or_default();
-                let rendered =
-                    head.as_ref().and_then(|head| render(head, body, &serve, &Self::boundary(&serve, cx)));
+                let rendered = kept.and_then(|kept| kept.ready.render(&serve, &Self::boundary(&serve, cx)));
                 let Some(rendered) = rendered else {
                     self.storage.metrics.damaged.add(cx.host, 1);
                     let fetch = Fetch::plain(Forward::UriMiss, true);
@@ -133,9 +127,7 @@ impl ResponseCache {
                 };
                 self.serve(&asked, rendered, &serve, collapsed, looked.kept.as_ref(), cx)
             }
-            Lookup::Unavailable if asked.is_enforced => {
-                Verdict::Reply(Box::new(self.only_if_cached(&asked, cx)))
-            }
+            Lookup::Unavailable if asked.is_enforced => Verdict::Reply(Box::new(self.only_if_cached(&asked))),
             Lookup::Unavailable => untouched(),
             Lookup::Fetch(fetch) => {
                 let may_wait = fetch.may_store
@@ -174,11 +166,11 @@ impl ResponseCache {
         cx: &mut Cx<'_, H>,
     ) -> Verdict {
         if !asked.is_enforced {
-            self.count(asked, |metrics| metrics.hit(cx.host, SHADOW));
+            self.count(asked, |metrics| metrics.hit(SHADOW));
             return untouched();
         }
         self.count(asked, |metrics| {
-            metrics.hit(cx.host, serve.served.as_str());
+            metrics.hit(serve.served.as_str());
             if collapsed {
                 metrics.coalesced.add(cx.host, 1);
             }
@@ -189,7 +181,7 @@ impl ResponseCache {
             self.revalidate(asked, kept, cx);
         }
         let status = self.status_of_hit(asked, serve, collapsed, None);
-        Verdict::Reply(Box::new(say::answer(rendered, status, serve.served.as_str())))
+        Verdict::Reply(Box::new(say::answer(rendered, status, serve.served)))
     }
 
     /// Sends a request on, as a leader, alone, or once another's answer is there. `wait`: it may wait for one. `now` is when it was
@@ -263,10 +255,10 @@ impl ResponseCache {
     }
 
     /// Sends a request on to the upstream.
-    pub(crate) fn send<H: Host>(&mut self, fetching: Box<Fetching>, cx: &mut Cx<'_, H>) -> Verdict {
+    pub(crate) fn send(&mut self, fetching: Box<Fetching>) -> Verdict {
         let Fetching { asked, fetch, .. } = &*fetching;
         let reason = if asked.is_bypass { OPERATOR } else { fetch.why.as_str() };
-        self.count(asked, |metrics| metrics.miss(cx.host, reason));
+        self.count(asked, |metrics| metrics.miss(reason));
         let changes = asked.is_enforced.then(|| fetch.clone());
         Verdict::Forward(Stream::Fetching(fetching), changes)
     }
@@ -300,8 +292,8 @@ impl ResponseCache {
         Verdict::Reply(Box::new(say::unavailable(status, "coalesced_failure")))
     }
 
-    fn only_if_cached<H: Host>(&self, asked: &Asked, cx: &Cx<'_, H>) -> Reply {
-        self.count(asked, |metrics| metrics.miss(cx.host, Forward::Request.as_str()));
+    fn only_if_cached(&self, asked: &Asked) -> Reply {
+        self.count(asked, |metrics| metrics.miss(Forward::Request.as_str()));
         say::unavailable(504, "only_if_cached")
     }
 }

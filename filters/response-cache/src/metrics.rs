@@ -2,11 +2,11 @@
 
 use ballast_core::response_cache::rules::{Bypass, Forward, Refused, Served};
 use ballast_core::response_cache::status::{ByLabel, Counted, Store};
-use ballast_host::{Counter, Cx, Gauge, Host, StartError};
+use ballast_host::{Collected, Counter, Cx, Gauge, Host, StartError};
 
 /// Counters by a label that has few values, each defined at the start.
 #[derive(Debug)]
-pub(crate) struct Labelled(Vec<(&'static str, Counter)>);
+pub(crate) struct Labelled(Vec<(&'static str, Collected)>);
 
 impl Labelled {
     /// One counter for each value of `label`, besides the labels that are the same for all.
@@ -19,7 +19,7 @@ impl Labelled {
     ) -> Result<Self, StartError> {
         let define = |value: &&'static str| {
             let labels = [labels, &[(label, *value)]].concat();
-            Ok((*value, cx.counter(metric, &labels)?))
+            Ok((*value, cx.counter(metric, &labels)?.into()))
         };
         values.iter().map(define).collect::<Result<_, _>>().map(Self)
     }
@@ -29,10 +29,20 @@ impl Labelled {
     }
 
     /// Counts one of this value.
-    pub(crate) fn add(&self, host: &impl Host, value: &str) {
+    fn one(&self, value: &str) {
         if let Some((_, counter)) = self.0.iter().find(|(known, _)| *known == value) {
-            counter.add(host, 1);
+            counter.one();
         }
+    }
+
+    /// Counts one of this value, of what is rare, for all to see at once.
+    pub(crate) fn add(&self, host: &impl Host, value: &str) {
+        self.one(value);
+        self.flush(host);
+    }
+
+    fn flush(&self, host: &impl Host) {
+        self.0.iter().for_each(|(_, counter)| counter.flush(host));
     }
 }
 
@@ -43,7 +53,7 @@ pub(crate) struct RuleMetrics {
     misses: Labelled,
     refused: Labelled,
     /// Answers that were stored, those of validations included.
-    pub(crate) stored: Counter,
+    pub(crate) stored: Collected,
     /// Requests that waited for another's answer and got it.
     pub(crate) coalesced: Counter,
     /// Validations that found the stored answer unchanged.
@@ -114,7 +124,7 @@ impl RuleMetrics {
             hits: Labelled::define("hits", &labels, "kind", &hits, cx)?,
             misses: Labelled::define("misses", &labels, "reason", &misses, cx)?,
             refused: Labelled::define("refused", &labels, "reason", &refused, cx)?,
-            stored: cx.counter("stored", &labels)?,
+            stored: cx.counter("stored", &labels)?.into(),
             coalesced: cx.counter("coalesced", &labels)?,
             revalidated: cx.counter("revalidated", &labels)?,
             background: cx.counter("background", &labels)?,
@@ -129,7 +139,7 @@ impl RuleMetrics {
             hits: self.hits.read(host),
             misses: self.misses.read(host),
             refused: self.refused.read(host),
-            stored: read(self.stored),
+            stored: self.stored.value(host).unwrap_or(0),
             coalesced: read(self.coalesced),
             revalidated: read(self.revalidated),
             background: read(self.background),
@@ -138,18 +148,24 @@ impl RuleMetrics {
     }
 
     /// An answer from the store.
-    pub(crate) fn hit(&self, host: &impl Host, kind: &str) {
-        self.hits.add(host, kind);
+    pub(crate) fn hit(&self, kind: &str) {
+        self.hits.one(kind);
     }
 
     /// A request that goes upstream.
-    pub(crate) fn miss(&self, host: &impl Host, reason: &str) {
-        self.misses.add(host, reason);
+    pub(crate) fn miss(&self, reason: &str) {
+        self.misses.one(reason);
     }
 
     /// An answer that is not stored.
-    pub(crate) fn refused(&self, host: &impl Host, reason: &str) {
-        self.refused.add(host, reason);
+    pub(crate) fn refused(&self, reason: &str) {
+        self.refused.one(reason);
+    }
+
+    /// Adds what nearly every request counts to what all workers have counted.
+    pub(crate) fn flush(&self, host: &impl Host) {
+        [&self.hits, &self.misses, &self.refused].into_iter().for_each(|counters| counters.flush(host));
+        self.stored.flush(host);
     }
 }
 

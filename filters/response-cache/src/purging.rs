@@ -151,12 +151,9 @@ impl ResponseCache {
 fn reply(status: u16, why: &str, body: String) -> Reply {
     Reply {
         status,
-        details: format!("ballast_response_cache{{{why}}}"),
-        headers: vec![
-            ("content-type".to_owned(), b"application/json".to_vec()),
-            ("cache-control".to_owned(), b"no-store".to_vec()),
-        ],
-        body: body.into_bytes(),
+        details: format!("ballast_response_cache{{{why}}}").into(),
+        headers: [("content-type", "application/json"), ("cache-control", "no-store")].into_iter().collect(),
+        body: body.into_bytes().into(),
         grpc_status: None,
     }
 }

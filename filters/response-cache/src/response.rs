@@ -57,7 +57,7 @@ impl ResponseCache {
                 if let Some(new) = new {
                     self.count(&asked, |metrics| metrics.revalidated.add(cx.host, 1));
                     let body =
-                        fetching.kept.as_ref().map(|kept| kept.object.body.clone()).unwrap_or_default();
+                        fetching.kept.as_ref().map(|kept| kept.ready.body().to_vec()).unwrap_or_default();
                     let now = new.received;
                     self.store(&asked, *new, body.into(), now, lead, cx);
                 } else {
@@ -72,16 +72,16 @@ impl ResponseCache {
                         cx,
                     );
                 }
-                self.count(&asked, |metrics| metrics.hit(cx.host, serve.served.as_str()));
+                self.count(&asked, |metrics| metrics.hit(serve.served.as_str()));
                 let said = self.status_of_hit(&asked, &serve, false, Some((fetching.fetch.why, status)));
-                self.replace(rendered, said, serve.served.as_str(), stream, cx, end)
+                self.replace(rendered, said, serve.served, stream, cx, end)
             }
             Judged::Once(rendered, serve) => {
                 self.end_flight(&mut fetching.lead, Outcome::Released, cx);
                 self.drop_key(&fetching.asked, cx);
                 let said =
                     self.status_of_hit(&fetching.asked, &serve, false, Some((fetching.fetch.why, status)));
-                self.replace(rendered, said, serve.served.as_str(), stream, cx, end)
+                self.replace(rendered, said, serve.served, stream, cx, end)
             }
             Judged::Changed => {
                 self.end_flight(&mut fetching.lead, Outcome::Released, cx);
@@ -142,7 +142,7 @@ impl ResponseCache {
         self.mark(&fetching.asked, fetching.fetch.why, status, new.is_some() && fits, cx);
         let Some(new) = new else {
             if let Some(refused) = refused {
-                self.count(&fetching.asked, |metrics| metrics.refused(cx.host, refused.as_str()));
+                self.count(&fetching.asked, |metrics| metrics.refused(refused.as_str()));
             }
             let outcome = outcome_of(status, refused);
             if fetching.lead.seems_fruitless && matches!(outcome, Outcome::Uncacheable { .. }) {
@@ -152,7 +152,7 @@ impl ResponseCache {
             return Flow::Continue;
         };
         if !fits {
-            self.count(&fetching.asked, |metrics| metrics.refused(cx.host, TOO_LARGE));
+            self.count(&fetching.asked, |metrics| metrics.refused(TOO_LARGE));
             self.end_flight(&mut fetching.lead, self.uncacheable(), cx);
             return Flow::Continue;
         }
@@ -240,14 +240,14 @@ impl ResponseCache {
     ) -> Option<Judged> {
         let asked = &fetching.asked;
         let policy = self.policies.get(asked.rule)?;
-        let head = Head::decode(&kept.object.head)?;
+        let head = kept.ready.head()?;
         let lines = asked.lines();
         let request = asked.request(&lines, policy);
         let now = self.clocks.now(cx.host);
         let exchange = Exchange { request: &request, status, response, sent: fetching.sent, now };
         let stored_lines = head.lines();
         let stored_fields = Fields::new(&stored_lines);
-        let body = kept.object.body.as_slice();
+        let body = kept.ready.body();
         if status == 304 && fetching.fetch.is_validating() {
             return Some(match on_not_modified(&exchange, stored_fields, &head.stored, policy) {
                 Validated::Freshened(plan) => {
@@ -310,11 +310,11 @@ impl ResponseCache {
         let lines = asked.lines();
         let request = asked.request(&lines, policy);
         let (kept, now) = (kept?, self.clocks.now(cx.host));
-        let head = Head::decode(&kept.object.head)?;
+        let head = kept.ready.head()?;
         if !on_failure(&request, &head.stored, failure, now) {
             return None;
         }
-        rendered(&request, &head, &kept.object.body, Served::StaleIfError, now, cx)
+        rendered(&request, &head, kept.ready.body(), Served::StaleIfError, now, cx)
     }
 
     /// Puts an answer in the place of the upstream's.
@@ -322,15 +322,16 @@ impl ResponseCache {
         &mut self,
         rendered: Rendered,
         said: Option<String>,
-        kind: &str,
+        served: Served,
         stream: &mut Stream,
         cx: &mut Cx<'_, H>,
         end: bool,
     ) -> Flow {
-        let reply = say::answer(rendered, said, kind);
+        let reply = say::answer(rendered, said, served);
         let mut headers = vec![(":status".to_owned(), reply.status.to_string().into_bytes())];
-        headers.extend(reply.headers);
-        let answer = Answer { headers, body: reply.body };
+        let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
+        headers.extend(reply.headers.iter().map(|(name, value)| (text(name), value.to_vec())));
+        let answer = Answer { headers, body: reply.body.into_vec() };
         let (next, replacement) = Replacement::begin(cx, end, answer, &reply.details);
         *stream = replacement.map_or(Stream::Untouched, Stream::Replacing);
         match next {

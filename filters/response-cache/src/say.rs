@@ -4,7 +4,7 @@ use crate::ResponseCache;
 use crate::stream::{Asked, Stream};
 use ballast_core::response_cache::config::CacheStatusHeader;
 use ballast_core::response_cache::reply::Rendered;
-use ballast_core::response_cache::rules::{Answer, CacheStatus, Failure, Forward, Serve};
+use ballast_core::response_cache::rules::{Answer, CacheStatus, Failure, Forward, Serve, Served};
 use ballast_host::{Cx, Host, Reply};
 
 /// How this cache is called in `Cache-Status`.
@@ -15,26 +15,30 @@ pub(crate) const CACHE_STATUS: &str = "cache-status";
 const MOST_KEY_BYTES: usize = 256;
 
 /// An answer from the store.
-pub(crate) fn answer(rendered: Rendered, status: Option<String>, kind: &str) -> Reply {
+pub(crate) fn answer(rendered: Rendered, status: Option<String>, served: Served) -> Reply {
     let Rendered { status: code, mut lines, body } = rendered;
     if let Some(status) = status {
-        lines.push((CACHE_STATUS.to_owned(), status.into_bytes()));
+        lines.push(CACHE_STATUS, status);
     }
-    let details = ["ballast_response_cache{hit,", kind, "}"].concat();
+    let details = match served {
+        // Nearly all: nothing is put together for them.
+        Served::Fresh => "ballast_response_cache{hit,fresh}".into(),
+        _ => ["ballast_response_cache{hit,", served.as_str(), "}"].concat().into(),
+    };
     Reply { status: code, details, headers: lines, body, grpc_status: None }
 }
 
 /// An error of the cache's own.
 pub(crate) fn unavailable(status: u16, why: &str) -> Reply {
-    let details = format!("ballast_response_cache{{{why}}}");
-    let headers = vec![("cache-control".to_owned(), b"no-store".to_vec())];
-    Reply { status, details, headers, body: b"no answer can be given\n".to_vec(), grpc_status: None }
+    let details = format!("ballast_response_cache{{{why}}}").into();
+    let headers = [("cache-control", "no-store")].into_iter().collect();
+    Reply { status, details, headers, body: "no answer can be given\n".into(), grpc_status: None }
 }
 
 /// The state of a stream that is answered so. What has no body loses its media type on the way.
 pub(crate) fn answered(reply: &Reply) -> Stream {
-    let kind = reply.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.clone());
-    Stream::Answered { kind: kind.filter(|_| reply.body.is_empty()) }
+    let kind = if reply.body.is_empty() { reply.headers.get("content-type") } else { None };
+    Stream::Answered { kind: kind.map(<[u8]>::to_vec) }
 }
 
 /// How the upstream failed, by the status of the last answer; 0: there was none.

@@ -1,14 +1,14 @@
 //! What is stored, as one worker reaches it: its own copies first, then what all share.
 
 use crate::metrics::StoreMetrics;
-use ballast_core::response_cache::codec::Codec;
+use ballast_core::bytes::is_same;
 use ballast_core::response_cache::config;
-use ballast_core::response_cache::head::Head;
-use ballast_core::response_cache::key::{Target, variant_of, vary_of};
+use ballast_core::response_cache::key::{PLAIN_VARIANT, Target, variant_of, vary_of};
+use ballast_core::response_cache::ready::Ready;
 use ballast_core::response_cache::rules::{Fields, Vary};
 use ballast_core::response_cache::store::{
-    Candidate, Eviction, Find, Found, Hits, Key, Leadership, Load, Loaded, Local, New, NotStored, Object,
-    Purge, Put, Reclaim, SHARDS, Shape, Stored, Target as Purged, Touch, Touching, shard_of,
+    Candidate, Eviction, Find, Found, Hits, Key, Leadership, Load, Loaded, Local, New, NotStored, Purge, Put,
+    Reclaim, SHARDS, Shape, Stored, Target as Purged, Touch, Touching, shard_of,
 };
 use ballast_core::slots::{Fingerprint, Secret};
 use ballast_core::time::MonoTime;
@@ -25,7 +25,7 @@ const GENTLE_SETS: u32 = 8;
 pub(crate) struct Storage {
     pub(crate) shape: Shape,
     pub(crate) metrics: StoreMetrics,
-    local: Local<Object>,
+    local: Local<Ready>,
     /// The number of each shard as it was last read.
     numbers: Vec<Option<u64>>,
     hits: Hits,
@@ -36,8 +36,8 @@ pub(crate) struct Storage {
 /// An answer that was found.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
-    /// Its bytes; the body as the client gets it.
-    pub(crate) object: Rc<Object>,
+    /// The answer itself.
+    pub(crate) ready: Rc<Ready>,
     /// Whether a purge has marked it as stale.
     pub(crate) is_stale: bool,
 }
@@ -107,26 +107,26 @@ impl Storage {
         let number = self.number(wanted.key, cx);
         if let Some(candidates) = self.local.candidates(wanted.key, &wanted.primary, number, now) {
             let choice = choose(candidates, wanted, request);
-            if let Some(candidate) = choice.candidate.cloned()
-                && let Some(object) = self.local.copy(wanted.key, candidate.stamp)
+            let choice = choice.map(|candidate| (candidate.set, candidate.stamp, candidate.is_stale));
+            if let Some((set, stamp, is_stale)) = choice
+                && let Some(ready) = self.local.copy(wanted.key, stamp)
             {
-                self.hits.add(candidate.set, candidate.stamp, now);
-                let kept = Some(Kept { object, is_stale: candidate.is_stale });
+                self.hits.add(set, stamp, now);
+                let kept = Some(Kept { ready, is_stale });
                 return Some(Looked { kept, has_others: true, ..Looked::default() });
             }
         }
         let found = cx.run(&mut Find::new(self.shape, wanted.key, now)).ok()?;
         self.local.know(wanted.key, &wanted.primary, number, now, &found.candidates);
-        let choice = choose(&found.candidates, wanted, request);
-        let kept = choice.candidate.and_then(|candidate| {
-            let object = match self.local.copy(wanted.key, candidate.stamp) {
-                Some(object) => object,
+        let kept = choose(&found.candidates, wanted, request).and_then(|candidate| {
+            let ready = match self.local.copy(wanted.key, candidate.stamp) {
+                Some(ready) => ready,
                 None => self.load(wanted, candidate, cx)?,
             };
             self.hits.add(candidate.set, candidate.stamp, now);
-            Some(Kept { object, is_stale: candidate.is_stale })
+            Some(Kept { ready, is_stale: candidate.is_stale })
         });
-        let latest = choice.latest;
+        let latest = latest(&found.candidates, wanted, request);
         self.local.tidy(wanted.key);
         let has_others = !found.candidates.is_empty();
         Some(Looked { kept, has_others, latest, found: Some(found), is_fruitless: false })
@@ -164,22 +164,19 @@ impl Storage {
         wanted: &Wanted,
         candidate: &Candidate,
         cx: &mut Cx<'_, H>,
-    ) -> Option<Rc<Object>> {
-        let mut object = match cx.run(&mut Load::new(candidate, &wanted.primary)).ok()? {
-            Loaded::Object(object) => object,
+    ) -> Option<Rc<Ready>> {
+        let ready = match cx.run(&mut Load::new(candidate, &wanted.primary)).ok()? {
+            Loaded::Object(object) => Ready::new(object),
             Loaded::Gone | Loaded::OtherKey => return None,
-            Loaded::Damaged => {
-                self.metrics.damaged.add(cx.host, 1);
-                return None;
-            }
+            Loaded::Damaged => None,
         };
-        if unpack(&mut object).is_none() {
+        let Some(ready) = ready else {
             self.metrics.damaged.add(cx.host, 1);
             return None;
-        }
-        let (size, object) = (object.size(), Rc::new(object));
-        self.local.keep(wanted.key, candidate.stamp, size, Rc::clone(&object));
-        Some(object)
+        };
+        let (size, ready) = (ready.size(), Rc::new(ready));
+        self.local.keep(wanted.key, candidate.stamp, size, Rc::clone(&ready));
+        Some(ready)
     }
 
     /// Stores an answer, and makes room for it.
@@ -296,38 +293,27 @@ impl Storage {
     }
 }
 
-/// The body as the client gets it.
-fn unpack(object: &mut Object) -> Option<()> {
-    let codec = Codec::from_wire(object.codec)?;
-    let length = usize::try_from(Head::decode(&object.head)?.length).ok()?;
-    if codec != Codec::Plain {
-        object.body = codec.unpack(&object.body, length)?.into_owned();
-        object.codec = Codec::Plain.to_wire();
-    }
-    (object.body.len() == length).then_some(())
-}
-
-/// What a list of variants has for a request.
-struct Choice<'a> {
-    candidate: Option<&'a Candidate>,
-    /// What the request has where the latest answer varies: those that have the same can wait for one answer.
-    latest: Vec<u8>,
-}
-
-fn choose<'a>(candidates: &'a [Candidate], wanted: &Wanted, request: Fields<'_>) -> Choice<'a> {
+/// The variant of a list that a request gets.
+fn choose<'a>(candidates: &'a [Candidate], wanted: &Wanted, request: Fields<'_>) -> Option<&'a Candidate> {
     // Mostly all answers of a URL vary by the same.
     let mut last: Option<(Vary, Option<Vec<u8>>)> = None;
-    let mut latest = None;
-    for candidate in candidates {
-        let Some(vary) = vary_of(&candidate.variant) else { continue };
+    let is_plain = wanted.target.overrides.is_empty();
+    candidates.iter().find(|candidate| {
+        if candidate.variant == PLAIN_VARIANT {
+            return is_plain;
+        }
+        let Some(vary) = vary_of(&candidate.variant) else { return false };
         if last.as_ref().is_none_or(|(known, _)| *known != vary) {
             let variant = variant_of(request, &wanted.target, &vary);
-            latest.get_or_insert_with(|| variant.clone().unwrap_or_default());
             last = Some((vary, variant));
         }
-        if last.as_ref().and_then(|(_, variant)| variant.as_ref()) == Some(&candidate.variant) {
-            return Choice { candidate: Some(candidate), latest: latest.unwrap_or_default() };
-        }
-    }
-    Choice { candidate: None, latest: latest.unwrap_or_default() }
+        let own = last.as_ref().and_then(|(_, variant)| variant.as_deref());
+        own.is_some_and(|own| is_same(own, &candidate.variant))
+    })
+}
+
+/// What the request has where the latest answer varies: those that have the same can wait for one answer.
+fn latest(candidates: &[Candidate], wanted: &Wanted, request: Fields<'_>) -> Vec<u8> {
+    let vary = candidates.iter().find_map(|candidate| vary_of(&candidate.variant));
+    vary.and_then(|vary| variant_of(request, &wanted.target, &vary)).unwrap_or_default()
 }

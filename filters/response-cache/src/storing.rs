@@ -66,7 +66,7 @@ impl ResponseCache {
         cx: &mut Cx<'_, H>,
     ) {
         if self.config.stop_when.stores_nothing(cx.facts()) {
-            self.count(asked, |metrics| metrics.refused(cx.host, DRAINING));
+            self.count(asked, |metrics| metrics.refused(DRAINING));
             return self.end_flight(lead, Outcome::Released, cx);
         }
         let NewAnswer { head, dead_at, variant, tags, may_transform, .. } = new;
@@ -84,7 +84,7 @@ impl ResponseCache {
             None => None,
         };
         let Some(head) = head.finish(u64::try_from(body.len()).unwrap_or(u64::MAX)) else {
-            self.count(asked, |metrics| metrics.refused(cx.host, TOO_LARGE));
+            self.count(asked, |metrics| metrics.refused(TOO_LARGE));
             return self.end_flight(lead, self.uncacheable(), cx);
         };
         // What is for the other proxies, too.
@@ -104,7 +104,7 @@ impl ResponseCache {
         };
         match self.storage.put(entry, lead.leadership, now, cx) {
             Ok(stored) => {
-                self.count(asked, |metrics| metrics.stored.add(cx.host, 1));
+                self.count(asked, |metrics| metrics.stored.one());
                 self.fruitless.forget(asked.wanted.key);
                 let (head, variant, body) = &shared;
                 self.fill(asked, (head, variant, may_transform), body, lead, cx);
@@ -118,7 +118,7 @@ impl ResponseCache {
                     NotStored::Purged => (PURGED, Outcome::Released),
                     NotStored::Damaged | NotStored::Unfinished(_) => (STORE, Outcome::Released),
                 };
-                self.count(asked, |metrics| metrics.refused(cx.host, reason));
+                self.count(asked, |metrics| metrics.refused(reason));
                 self.end_flight(lead, outcome, cx);
             }
         }

@@ -206,6 +206,9 @@ pub fn variant_of(request: Fields<'_>, target: &Target, vary: &Vary) -> Option<V
     (variant.len() <= MOST_VARIANT_BYTES).then_some(variant)
 }
 
+/// The variant of an answer that varies by nothing, for a request that asks for no other target: what most have.
+pub const PLAIN_VARIANT: [u8; 5] = [0; 5];
+
 /// What an answer with this variant varies by. `None`: these bytes are none.
 pub fn vary_of(variant: &[u8]) -> Option<Vary> {
     let mut reader = Reader::new(variant);

@@ -1,7 +1,8 @@
 //! What a client gets from the store.
 
-use super::head::{Head, StoredLine};
+use super::head::Head;
 use super::rules::{Answer, ByteRange, Serve, content_range_value, multipart};
+use crate::http::{Body, Lines};
 
 /// An answer as it is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,9 +10,9 @@ pub struct Rendered {
     /// Its status.
     pub status: u16,
     /// Its field lines.
-    pub lines: Vec<(String, Vec<u8>)>,
+    pub lines: Lines,
     /// Its body; for HEAD that of the GET, from which the proxy takes the length.
-    pub body: Vec<u8>,
+    pub body: Body,
 }
 
 /// The answer from the store: as it is, a part of it, or that the client has it already.
@@ -19,15 +20,11 @@ pub struct Rendered {
 /// `boundary` separates several parts, and must not occur in the body: it is to be random. `None`: the stored body does
 /// not hold what it should.
 pub fn render(head: &Head<'_>, body: &[u8], serve: &Serve, boundary: &str) -> Option<Rendered> {
-    let line =
-        |(name, value): &StoredLine<'_>| Some((core::str::from_utf8(name).ok()?.to_owned(), value.to_vec()));
     let lines = |keep: fn(&[u8]) -> bool| {
-        // With room for what is added.
-        let mut lines = Vec::with_capacity(head.lines.len() + 2);
-        for kept in head.lines.iter().filter(|(name, _)| keep(name)) {
-            lines.push(line(kept)?);
-        }
-        Some(lines)
+        let kept = head.lines.iter().filter(|(name, _)| keep(name));
+        let mut lines = Lines::default();
+        lines.extend(kept.map(|(name, value)| (name, value)));
+        lines
     };
     let length = head.whole_length();
     let piece = |range: ByteRange| {
@@ -38,20 +35,21 @@ pub fn render(head: &Head<'_>, body: &[u8], serve: &Serve, boundary: &str) -> Op
     let mut rendered = match &serve.answer {
         Answer::Full if head.stored.parts.is_some() => return None,
         Answer::Full => {
-            Rendered { status: head.stored.status, lines: lines(is_no_length)?, body: body.to_vec() }
+            Rendered { status: head.stored.status, lines: lines(is_no_length), body: body.to_vec().into() }
         }
-        Answer::NotModified => Rendered { status: 304, lines: lines(is_for_not_modified)?, body: Vec::new() },
+        Answer::NotModified => {
+            Rendered { status: 304, lines: lines(is_for_not_modified), body: Body::default() }
+        }
         Answer::NotSatisfiable => {
-            let mut lines = lines(is_for_not_modified)?;
-            lines.push(("content-range".to_owned(), content_range_value(None, length).into_bytes()));
-            Rendered { status: 416, lines, body: Vec::new() }
+            let mut lines = lines(is_for_not_modified);
+            lines.push("content-range", content_range_value(None, length));
+            Rendered { status: 416, lines, body: Body::default() }
         }
         Answer::Partial(ranges) => match ranges.as_slice() {
             [range] => {
-                let mut lines = lines(is_no_length)?;
-                let value = content_range_value(Some(*range), length);
-                lines.push(("content-range".to_owned(), value.into_bytes()));
-                Rendered { status: 206, lines, body: piece(*range)?.to_vec() }
+                let mut lines = lines(is_no_length);
+                lines.push("content-range", content_range_value(Some(*range), length));
+                Rendered { status: 206, lines, body: piece(*range)?.to_vec().into() }
             }
             ranges => {
                 if ranges.iter().any(|range| piece(*range).is_none()) {
@@ -61,21 +59,23 @@ pub fn render(head: &Head<'_>, body: &[u8], serve: &Serve, boundary: &str) -> Op
                 let kind = kind.map(|(_, value)| value.as_ref());
                 let body =
                     multipart(boundary, kind, ranges, length, |range| piece(range).unwrap_or_default());
-                let mut lines = lines(|name| is_no_length(name) && name != b"content-type")?;
-                let kind = format!("multipart/byteranges; boundary={boundary}");
-                lines.push(("content-type".to_owned(), kind.into_bytes()));
-                Rendered { status: 206, lines, body }
+                let mut lines = lines(|name| is_no_length(name) && name != b"content-type");
+                lines.push("content-type", format!("multipart/byteranges; boundary={boundary}"));
+                Rendered { status: 206, lines, body: body.into() }
             }
         },
     };
-    rendered
-        .lines
-        .push(("age".to_owned(), itoa::Buffer::new().format(serve.age_seconds).as_bytes().to_vec()));
+    put_age(&mut rendered.lines, serve);
     Some(rendered)
 }
 
+/// How old it is, on each reuse (RFC 9111, section 5.1).
+pub(super) fn put_age(lines: &mut Lines, serve: &Serve) {
+    lines.push("age", itoa::Buffer::new().format(serve.age_seconds));
+}
+
 /// The proxy writes the length itself.
-fn is_no_length(name: &[u8]) -> bool {
+pub(super) fn is_no_length(name: &[u8]) -> bool {
     name != b"content-length"
 }
 
@@ -111,8 +111,8 @@ mod tests {
         let serve = Serve { answer, served: Served::Fresh, age_seconds: 7, ttl_seconds: 3 };
         let rendered = render(head, body, &serve, "BOUNDARY")?;
         let lines =
-            rendered.lines.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)));
-        Some((rendered.status, lines.collect(), String::from_utf8(rendered.body).unwrap()))
+            rendered.lines.iter().map(|(name, value)| [name, value].map(String::from_utf8_lossy).join(": "));
+        Some((rendered.status, lines.collect(), String::from_utf8(rendered.body.into_vec()).unwrap()))
     }
 
     const fn range(first: u64, last: u64) -> ByteRange {

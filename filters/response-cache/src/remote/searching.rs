@@ -83,9 +83,9 @@ impl ResponseCache {
     /// Sends a request on, after a look into the shared store where that may help.
     pub(crate) fn fetch<H: Host>(&mut self, mut fetching: Box<Fetching>, cx: &mut Cx<'_, H>) -> Verdict {
         if !self.may_search(&fetching, cx) {
-            return self.send(fetching, cx);
+            return self.send(fetching);
         }
-        let Some(remote) = &self.remote else { return self.send(fetching, cx) };
+        let Some(remote) = &self.remote else { return self.send(fetching) };
         fetching.asked.has_searched = true;
         let wanted = &fetching.asked.wanted;
         let now = cx.host.now();
@@ -109,7 +109,7 @@ impl ResponseCache {
     ) -> Verdict {
         let Some(remote) = &mut self.remote else {
             searching.fetching.sent = cx.host.now();
-            return self.send(searching.fetching, cx);
+            return self.send(searching.fetching);
         };
         // Without it nothing that lies in the store is believed.
         let board = remote.board(cx);
@@ -176,7 +176,7 @@ impl ResponseCache {
                 let lock = lock.filter(|_| has_lock);
                 fetching.lead.duty = Duty { knowledge: board.knowledge(), lock };
                 fetching.sent = cx.host.now();
-                self.send(fetching, cx)
+                self.send(fetching)
             }
         }
     }
@@ -190,7 +190,7 @@ impl ResponseCache {
         body: &[u8],
         cx: &mut Cx<'_, H>,
     ) -> Verdict {
-        let Some(secret) = cx.secret() else { return self.send(fetching, cx) };
+        let Some(secret) = cx.secret() else { return self.send(fetching) };
         let lines = head.lines();
         let fields = Fields::new(&lines);
         let tags = fingerprints(fields, &fetching.asked.wanted, &secret);

@@ -70,6 +70,8 @@ fn shadow_mode_stores_and_counts_and_answers_nothing() {
     let second = get(&workers, 0, "/a", answer(&[], "upstream's"));
     assert_eq!((second.asked, second.body.as_str()), (true, "upstream's"));
     let shadow = "ballast.response_cache.hits;namespace=test;rule=all;kind=shadow";
+    // Hits are collected, and added on the worker's tick.
+    workers.host.advance(Duration::from_secs(1));
     assert_eq!(workers.host.counter(shadow), Some(1));
 }
 

@@ -9,7 +9,7 @@ pub(crate) fn answer(text: &str) -> Flow {
 }
 
 pub(crate) fn reply(status: u16, text: &str) -> Box<Reply> {
-    Box::new(Reply { status, details: "demo".to_owned(), body: text.into(), ..Reply::default() })
+    Box::new(Reply { status, details: "demo".into(), body: text.into(), ..Reply::default() })
 }
 
 pub(crate) fn text<H: Host>(cx: &Cx<'_, H>, header: &str) -> String {

@@ -84,9 +84,9 @@ impl Filter for Probe {
 fn reply(lines: &[String]) -> Flow {
     Flow::Reply(Box::new(Reply {
         status: 200,
-        details: "probe details".to_owned(),
-        headers: vec![("x-probe".to_owned(), b"1".to_vec())],
-        body: lines.join("\n").into_bytes(),
+        details: "probe details".into(),
+        headers: [("x-probe", "1")].into_iter().collect(),
+        body: lines.join("\n").as_str().into(),
         grpc_status: None,
     }))
 }

@@ -93,6 +93,14 @@ fn variant(vary: &[&str], more: &[(&str, &str)]) -> Option<Vec<u8>> {
 }
 
 #[test]
+fn the_plain_variant_is_that_of_no_vary_and_no_other_target() {
+    assert_eq!(variant(&[], &[("x-a", "1")]).as_deref(), Some(&PLAIN_VARIANT[..]));
+    assert_ne!(variant(&["x-a"], &[]).as_deref(), Some(&PLAIN_VARIANT[..]));
+    assert_ne!(variant(&[], &[("x-forwarded-host", "a")]).as_deref(), Some(&PLAIN_VARIANT[..]));
+    assert_eq!(vary_of(&PLAIN_VARIANT), Some(Vary::from_names([])));
+}
+
+#[test]
 fn a_variant_is_what_vary_names_and_what_asks_for_another_target() {
     let plain = variant(&["x-a"], &[("x-a", "1")]).unwrap();
     assert_eq!(plain, variant(&["x-a"], &[("x-a", "1"), ("x-b", "2")]).unwrap());

@@ -7,7 +7,8 @@
 //! forbids storing and gives no freshness. A freshness directive that is given but says nothing usable is
 //! [`Seconds::Invalid`], which is stale (section 4.2.1).
 
-use super::fields::{digits, is_same, is_token, members, quoted_length, unquote};
+use super::fields::{digits, is_token, members, quoted_length, unquote};
+use crate::bytes::is_same;
 use std::borrow::Cow;
 
 /// The largest number of seconds that is told apart (RFC 9111, section 1.2.2).

@@ -25,6 +25,7 @@
 mod queue;
 
 use super::find::Candidate;
+use crate::bytes::is_same;
 use crate::slots::Fingerprint;
 use crate::time::MonoTime;
 use core::time::Duration;
@@ -101,7 +102,7 @@ impl<T> Local<T> {
     ) -> Option<&[Candidate]> {
         let known = self.keys.get(&key)?;
         let is_valid = known.number == number
-            && known.material == material
+            && is_same(&known.material, material)
             && now.since(known.checked_at) < TRUST_FOR
             && known.checked_at.since(now).is_zero();
         is_valid.then_some(&known.candidates)
