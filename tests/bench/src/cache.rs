@@ -8,6 +8,7 @@ use ballast_core::response_cache::store::{
 };
 use ballast_core::slots::{Fingerprint, Secret};
 use ballast_core::time::MonoTime;
+use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -28,6 +29,14 @@ pub struct Request {
     pub object: u32,
     /// How large its body is, in bytes.
     pub size: u32,
+}
+
+impl Request {
+    /// How long its answer is good: longer than any trace, and not the same for all, so that the TTL policy has something to
+    /// order by.
+    pub fn lifetime(self) -> Duration {
+        Duration::from_secs(60_000 + 1_000 * (u64::from(self.object) % 60))
+    }
 }
 
 /// Requests by the law of Zipf: the n-th most wanted answer is asked for in proportion to n^-exponent.
@@ -253,9 +262,7 @@ impl Worker {
         let Ok(found) = shared.run(&mut Find::new(shape, key, now)) else { return };
         let url = material.clone();
         let object = Object { key: material, body: vec![0; request.size as usize], ..Object::default() };
-        // Good for between one and two minutes, so that the TTL policy has something to order by.
-        let seconds = 60 + u64::from(request.object) % 60;
-        let dead_at = now.after(core::time::Duration::from_secs(seconds * 1_000));
+        let dead_at = now.after(request.lifetime());
         let new = New { key, object, url: &url, tags: &[], dead_at, ticket: found.ticket };
         if let Ok(put) = Put::new(shape, new, now) {
             // What is refused is fetched again next time, which is what the hit ratio is to say.

@@ -45,7 +45,8 @@ pub async fn hit_ratio(bounds: Bounds, eviction: &str, requests: &[Request]) -> 
             let Some(wanted) = usize::try_from(number).ok().and_then(|number| all.get(number)) else {
                 return request;
             };
-            let answer = format!("header=cache-control:max-age=86400; body={}", wanted.size);
+            let seconds = wanted.lifetime().as_secs();
+            let answer = format!("header=cache-control:max-age={seconds}; body={}", wanted.size);
             request.path(&format!("/{}", wanted.object)).header("x-upstream", answer)
         });
     let report = load.run().await?;
