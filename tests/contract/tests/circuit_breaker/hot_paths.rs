@@ -96,7 +96,7 @@ const PATHS: [Path; 6] = [
             ("proxy_send_local_response", 1),
             ("proxy_set_property", 1),
         ],
-        instructions: 13_449,
+        instructions: 11_468,
     },
     Path {
         name: "refused, by a breaker that was found open before",
@@ -113,7 +113,7 @@ const PATHS: [Path; 6] = [
             ("proxy_send_local_response", 1),
             ("proxy_set_property", 1),
         ],
-        instructions: 8_584,
+        instructions: 7_407,
     },
     Path {
         name: "no rule matches",

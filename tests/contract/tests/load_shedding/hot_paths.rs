@@ -92,7 +92,7 @@ const PATHS: [Path; 5] = [
             ("proxy_set_property", 1),
             ("random_get", 1),
         ],
-        instructions: 8_090,
+        instructions: 6_780,
     },
 ];
 

@@ -105,7 +105,7 @@ const PATHS: [Path; 7] = [
             ("proxy_set_property", 1),
             ("random_get", 1),
         ],
-        instructions: 20_940,
+        instructions: 19_609,
     },
     Path {
         name: "no limit matches",
