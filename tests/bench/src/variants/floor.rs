@@ -51,6 +51,9 @@ struct Floor {
 }
 
 const STATUS: Call = Property("response\0code");
+const ATTEMPTS: Call = Property("upstream\0request_attempt_count");
+/// Filter state that is not there.
+const BREAKER: Call = Property("ballast.circuit-breaker");
 const ADDRESS: Call = Property("source\0address");
 
 const NONE: Floor =
@@ -80,23 +83,21 @@ const FLOORS: [Floor; 8] = [
         ..NONE
     },
     Floor {
-        name: "floor: retry policy, by the router",
-        request: &[Headers, Metric, Metric, Missing, SetHeader(0), SetHeader(0)],
-        response: Some(&[Missing, Missing]),
-        log: Some(&[]),
+        name: "floor: retry policy, by the router, nothing logged",
+        request: &[Headers, Metric, BREAKER, SetHeader(0), SetHeader(0)],
+        response: Some(&[ATTEMPTS, Missing]),
         ..NONE
     },
     Floor {
-        name: "floor: retry policy, by replay",
-        request: &[Headers, SetHeader(0)],
+        name: "floor: retry policy, by replay, routes declared",
+        request: &[Headers],
         response: Some(&[STATUS]),
-        log: Some(&[]),
         ..NONE
     },
     Floor {
         name: "floor: response cache, a miss, not stored",
-        request: &[Headers, Count],
-        response: Some(&[Answers, Clock, Count]),
+        request: &[Headers, Clock],
+        response: Some(&[Answers]),
         ..NONE
     },
 ];
@@ -117,7 +118,7 @@ pub(super) fn calls() -> Vec<Variant> {
         ten("10 times a gauge", &[Metric; 10]),
         ten("10 times a histogram", &[Record; 10]),
         ten("10 times a property", &[ADDRESS; 10]),
-        ten("10 times filter state that is not there", &[Property("ballast.circuit-breaker"); 10]),
+        ten("10 times filter state that is not there", &[BREAKER; 10]),
         ten("10 times a header that is not there", &[Missing; 10]),
         ten("10 times a header", &[Header(":path"); 10]),
         ten("10 times all headers", &[Headers; 10]),
