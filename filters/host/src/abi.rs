@@ -257,22 +257,7 @@ pub(crate) fn foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, 
 
 /// The ABI's encoding of a header map: a count, the sizes, then names and values, each ended by NUL.
 pub(crate) fn encode_pairs(pairs: &[(&str, &[u8])]) -> Vec<u8> {
-    let bytes =
-        pairs.iter().map(|(name, value)| name.len() + value.len() + MAP_SIZES_BYTES + 2).sum::<usize>();
-    // One block that is written in place, part after part: appending would look for room at each.
-    let mut out = vec![0; MAP_HEADER_BYTES + bytes];
-    let mut rest = out.as_mut_slice();
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
-    put(&mut rest, &number(pairs.len()), 0);
-    for (name, value) in pairs {
-        put(&mut rest, &number(name.len()), 0);
-        put(&mut rest, &number(value.len()), 0);
-    }
-    for (name, value) in pairs {
-        put(&mut rest, name.as_bytes(), 1);
-        put(&mut rest, value, 1);
-    }
-    out
+    encode_lines(&pairs.iter().copied().collect())
 }
 
 /// The same of lines that are together already.
@@ -287,16 +272,6 @@ fn encode_lines(lines: &Lines) -> Vec<u8> {
     }
     out.extend_from_slice(text);
     out
-}
-
-/// Writes `bytes` to the front of what is left, and leaves so many zeros after them.
-#[inline]
-fn put(rest: &mut &mut [u8], bytes: &[u8], zeros: usize) {
-    let left = core::mem::take(rest);
-    if let Some((place, left)) = left.split_at_mut_checked(bytes.len()) {
-        place.copy_from_slice(bytes);
-        *rest = left.get_mut(zeros..).unwrap_or_default();
-    }
 }
 
 /// Name and value of each pair in an encoded map, in order; a map that does not hold what it says ends there.

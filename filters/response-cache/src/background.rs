@@ -140,7 +140,7 @@ impl ResponseCache {
         let looked = self.storage.find(&fetching.asked.wanted, Fields::new(&lines), cx.host.now(), cx);
         let found = looked.and_then(|looked| looked.kept);
         match (&fetching.kept, found) {
-            (Some(before), Some(found)) => before.ready.head() == found.ready.head(),
+            (Some(before), Some(found)) => before.ready.is_same_answer(&found.ready),
             (None, Some(_)) => false,
             (_, None) => true,
         }

@@ -30,15 +30,21 @@ impl Labelled {
 
     /// Counts one of this value.
     fn one(&self, value: &str) {
-        if let Some((_, counter)) = self.0.iter().find(|(known, _)| *known == value) {
+        if let Some(counter) = self.of(value) {
             counter.one();
         }
     }
 
     /// Counts one of this value, of what is rare, for all to see at once.
     pub(crate) fn add(&self, host: &impl Host, value: &str) {
-        self.one(value);
-        self.flush(host);
+        if let Some(counter) = self.of(value) {
+            counter.one();
+            counter.flush(host);
+        }
+    }
+
+    fn of(&self, value: &str) -> Option<&Collected> {
+        self.0.iter().find(|(known, _)| *known == value).map(|(_, counter)| counter)
     }
 
     fn flush(&self, host: &impl Host) {

@@ -15,7 +15,7 @@ use super::codec::Codec;
 use super::head::Head;
 use super::reply::{Rendered, is_no_length, put_age, render};
 use super::rules::{
-    Answer, Candidate, Fetch, Fields, Forward, Lookup, Now, Policy, Request, Serve, Stored, lookup, spared,
+    Answer, Candidate, Fetch, Fields, Lookup, Now, Policy, Request, Serve, Stored, lookup, spared,
 };
 use super::store::Object;
 use crate::http::{Body, Lines};
@@ -44,7 +44,7 @@ impl Ready {
         if head.lines.iter().any(|(name, _)| core::str::from_utf8(name).is_err()) {
             return None;
         }
-        let mut lines = Lines::default();
+        let mut lines = Lines::with_capacity(head.lines.len(), object.head.len());
         lines.extend(
             head.lines.iter().filter(|(name, _)| is_no_length(name)).map(|(name, value)| (name, value)),
         );
@@ -66,6 +66,11 @@ impl Ready {
     /// Its body, as the client gets it.
     pub fn body(&self) -> &[u8] {
         &self.object.body
+    }
+
+    /// Whether it is the same answer: a head says when it came.
+    pub fn is_same_answer(&self, other: &Self) -> bool {
+        self.object.head == other.object.head
     }
 
     /// How many bytes it takes in memory.
@@ -91,10 +96,6 @@ impl Ready {
 
     /// The stale answer that spares the upstream a request which [`Ready::look_up`] sends on, as [`spared`] says.
     pub fn spared(&self, request: &Request<'_>, fetch: &Fetch, now: Now) -> Option<Serve> {
-        // Nobody spares a request that asks for something else than what is stored.
-        if fetch.why != Forward::Stale {
-            return None;
-        }
         self.with_fields(|fields| spared(request, &self.candidate(fields, false), fetch, now))?
     }
 

@@ -55,7 +55,7 @@ const PATHS: [Path; 5] = [
             ("proxy_get_shared_data", 2),
             ("proxy_send_local_response", 1),
         ],
-        instructions: 25_066,
+        instructions: 23_431,
     },
     Path {
         name: "a miss that is known not to be storable",
