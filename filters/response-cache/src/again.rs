@@ -65,7 +65,7 @@ impl ResponseCache {
         let passed = stored_fields(&lines, &Default::default());
         let mut headers: Lines =
             passed.iter().copied().filter(|(name, _)| *name != b"content-length").collect();
-        let said = self.status_of_miss(&fetching.asked, fetching.fetch.why, status, is_stored);
+        let said = self.status_of_miss(&fetching.asked, fetching.fetch.why, Some(status), is_stored);
         headers.extend(said.map(|said| (say::CACHE_STATUS, said)));
         let details = "ballast_response_cache{asked_again}".into();
         Next::Reply(Box::new(Reply { status, details, headers, body: body.into(), grpc_status: None }))

@@ -38,7 +38,7 @@ use ballast_core::matching::Needs;
 use ballast_core::orders::Refusal;
 use ballast_core::response_cache::config::{Config, Rule};
 use ballast_core::response_cache::operator::ORDERS;
-use ballast_core::response_cache::rules::Policy;
+use ballast_core::response_cache::rules::{Policy, Refused};
 use ballast_core::response_cache::store::{Flights, Fruitless, Outcome, Waiter};
 use ballast_core::status::Draft;
 use ballast_core::time::MonoTime;
@@ -78,7 +78,7 @@ pub struct ResponseCache {
     token: Option<Vec<u8>>,
     flights: Flights,
     /// Keys that are not looked up.
-    fruitless: Fruitless,
+    fruitless: Fruitless<Refused>,
     /// The streams that wait, by their number.
     waiting: BTreeMap<u32, Parking>,
     waited: u32,
@@ -166,6 +166,10 @@ impl Filter for ResponseCache {
                 if let Some(kind) = kind {
                     let _ = cx.host.set_header(Map::ResponseHeaders, "content-type", &kind);
                 }
+                Flow::Continue
+            }
+            Stream::Passing { said } => {
+                say::mark(&said, cx.host);
                 Flow::Continue
             }
             other => {

@@ -9,9 +9,9 @@ use crate::{Parking, ResponseCache};
 use ballast_core::config::OnError;
 use ballast_core::response_cache::reply::Rendered;
 use ballast_core::response_cache::rules::{
-    Bypass, Fetch, Forward, Lookup, Now, Request, Serve, Served, lookup,
+    Bypass, Fetch, Forward, Lookup, Now, Refused, Request, Serve, Served, lookup,
 };
-use ballast_core::response_cache::store::{Alone, Join, Joined, Parked, Waiter};
+use ballast_core::response_cache::store::{Advice, Alone, Join, Joined, Parked, Waiter};
 use ballast_core::time::MonoTime;
 use ballast_host::{Cx, Half, Host, Map, Next, Reply};
 use std::rc::Rc;
@@ -78,7 +78,9 @@ impl ResponseCache {
             // gRPC, upgrades and what else the cache cannot answer for is not touched at all.
             return untouched();
         }
-        let is_fruitless = after == After::Arrival && self.is_fruitless(&asked, mono);
+        let may_know = after == After::Arrival && self.may_be_fruitless(&asked);
+        let advice = if may_know { self.fruitless.advice(asked.wanted.key, mono) } else { None };
+        let is_fruitless = advice.is_some();
         let looked = if asked.is_bypass || is_fruitless {
             Some(Looked { is_fruitless, ..Looked::default() })
         } else {
@@ -130,6 +132,13 @@ impl ResponseCache {
             Lookup::Unavailable if asked.is_enforced => Verdict::Reply(Box::new(self.only_if_cached(&asked))),
             Lookup::Unavailable => untouched(),
             Lookup::Fetch(fetch) => {
+                if let Some(Advice::Pass(refused)) = advice
+                    && fetch.may_store
+                    && !asked.is_no_store
+                    && request.method == b"GET"
+                {
+                    return self.pass_unseen(&asked, fetch, refused);
+                }
                 let may_wait = fetch.may_store
                     && !asked.is_no_store
                     && asked.is_enforced
@@ -143,12 +152,10 @@ impl ResponseCache {
         }
     }
 
-    /// Whether it is known that nothing is stored for a request, and that nobody waits for its answer.
-    fn is_fruitless(&self, asked: &Asked, now: MonoTime) -> bool {
+    /// Whether it can be known of a request that nothing is stored for it, and that nobody waits for its answer.
+    fn may_be_fruitless(&self, asked: &Asked) -> bool {
         // Those that share a store ask that one, too; and a key is not all that tells requests with overrides apart.
-        self.remote.is_none()
-            && asked.wanted.target.overrides.is_empty()
-            && self.fruitless.knows(asked.wanted.key, now)
+        self.remote.is_none() && asked.wanted.target.overrides.is_empty() && !asked.is_bypass
     }
 
     /// Whether the process is so loaded that a stale answer is better than asking.
@@ -261,6 +268,18 @@ impl ResponseCache {
         self.count(asked, |metrics| metrics.miss(reason));
         let changes = asked.is_enforced.then(|| fetch.clone());
         Verdict::Forward(Stream::Fetching(fetching), changes)
+    }
+
+    /// Sends a request on whose answer is not looked at.
+    fn pass_unseen(&self, asked: &Asked, fetch: Fetch, refused: Refused) -> Verdict {
+        self.count(asked, |metrics| {
+            metrics.miss(fetch.why.as_str());
+            metrics.refused(refused.as_str());
+        });
+        // What its status is, who reads it sees.
+        let said = self.status_of_miss(asked, fetch.why, None, false);
+        let stream = said.map_or(Stream::Untouched, |said| Stream::Passing { said });
+        Verdict::Forward(stream, asked.is_enforced.then_some(fetch))
     }
 
     fn wait<H: Host>(

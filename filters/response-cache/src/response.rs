@@ -3,7 +3,7 @@
 use crate::ResponseCache;
 use crate::collecting::combinable;
 use crate::metrics::TOO_LARGE;
-use crate::say::{self, CACHE_STATUS};
+use crate::say;
 use crate::storage::Kept;
 use crate::stream::{Asked, Collecting, Fetching, Filling, NewAnswer, Stream};
 use ballast_core::http::number;
@@ -146,7 +146,8 @@ impl ResponseCache {
             }
             let outcome = outcome_of(status, refused);
             if fetching.lead.seems_fruitless && matches!(outcome, Outcome::Uncacheable { .. }) {
-                self.fruitless.learn(fetching.asked.wanted.key, cx.host.now());
+                let pass = refused.filter(|why| why.is_of_answer_alone());
+                self.fruitless.learn(fetching.asked.wanted.key, pass, cx.host.now());
             }
             self.end_flight(&mut fetching.lead, outcome, cx);
             return Flow::Continue;
@@ -342,9 +343,8 @@ impl ResponseCache {
 
     /// Says what the cache has done, on the answer that goes to the client.
     fn mark<H: Host>(&self, asked: &Asked, why: Forward, status: u16, stored: bool, cx: &Cx<'_, H>) {
-        if let Some(said) = self.status_of_miss(asked, why, status, stored) {
-            // An answer whose headers cannot be changed any more goes on without.
-            let _ = cx.host.add_header(Map::ResponseHeaders, CACHE_STATUS, said.as_bytes());
+        if let Some(said) = self.status_of_miss(asked, why, Some(status), stored) {
+            say::mark(&said, cx.host);
         }
     }
 }

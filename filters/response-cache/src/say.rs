@@ -5,7 +5,7 @@ use crate::stream::{Asked, Stream};
 use ballast_core::response_cache::config::CacheStatusHeader;
 use ballast_core::response_cache::reply::Rendered;
 use ballast_core::response_cache::rules::{Answer, CacheStatus, Failure, Forward, Serve, Served};
-use ballast_host::{Cx, Host, Reply};
+use ballast_host::{Cx, Host, Map, Reply};
 
 /// How this cache is called in `Cache-Status`.
 const NAME: &str = "ballast";
@@ -33,6 +33,12 @@ pub(crate) fn unavailable(status: u16, why: &str) -> Reply {
     let details = format!("ballast_response_cache{{{why}}}").into();
     let headers = [("cache-control", "no-store")].into_iter().collect();
     Reply { status, details, headers, body: "no answer can be given\n".into(), grpc_status: None }
+}
+
+/// Says it on the answer that goes to the client.
+pub(crate) fn mark(said: &str, host: &impl Host) {
+    // An answer whose headers cannot be changed any more goes on without.
+    let _ = host.add_header(Map::ResponseHeaders, CACHE_STATUS, said.as_bytes());
 }
 
 /// The state of a stream that is answered so. What has no body loses its media type on the way.
@@ -73,12 +79,12 @@ impl ResponseCache {
         Some(status.value(NAME, None))
     }
 
-    /// What it says of an answer from upstream.
+    /// What it says of an answer from upstream. `status`: of that answer, if it is known; who reads it sees it there, too.
     pub(crate) fn status_of_miss(
         &self,
         asked: &Asked,
         why: Forward,
-        status: u16,
+        status: Option<u16>,
         stored: bool,
     ) -> Option<String> {
         if !self.shown() {
@@ -86,8 +92,8 @@ impl ResponseCache {
         }
         let forwarded = CacheStatus::forwarded(why);
         let detail = forwarded.detail.filter(|_| !asked.is_bypass);
-        let (forward_status, key) = (Some(status), self.shown_key(asked));
-        let said = CacheStatus { forward_status, is_stored: stored, key, detail, ..forwarded };
+        let key = self.shown_key(asked);
+        let said = CacheStatus { forward_status: status, is_stored: stored, key, detail, ..forwarded };
         Some(said.value(NAME, None))
     }
 

@@ -22,6 +22,11 @@ pub enum Stream {
         /// The media type of an empty answer.
         kind: Option<Vec<u8>>,
     },
+    /// It is on its way to the upstream, and its answer is not looked at.
+    Passing {
+        /// What is said of it in `Cache-Status`.
+        said: String,
+    },
     /// It waits for another's answer.
     Waiting(Box<Waiting>),
     /// It asks the store that several proxies share.

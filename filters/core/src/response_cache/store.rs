@@ -60,7 +60,7 @@ pub use flight::{
     Alone, Finish, Finished, Finishing, Flight, Flights, Join, Joined, Leadership, MOST_ATTEMPTS, Mark,
     MarkKind, Outcome, PULSE_DEAD, PULSE_EVERY, Parked, Pulse, PulseBeat, PulseBeating, Waiter, Why,
 };
-pub use fruitless::Fruitless;
+pub use fruitless::{Advice, Fruitless};
 pub use index::{Index, Ticket};
 pub use keeper::{Backing, purge, store, tell_hits};
 pub use local::{Local, LocalStats, SHARDS, TRUST_FOR, shard_of};

@@ -64,8 +64,8 @@ const PATHS: [Path; 5] = [
         before: [2, 0],
         others: 0,
         is_hit: false,
-        host_calls: &[("clock_time_get", 1), ("proxy_get_header_map_pairs", 2)],
-        instructions: 13_139,
+        host_calls: &[("clock_time_get", 1), ("proxy_get_header_map_pairs", 1)],
+        instructions: 8_961,
     },
     Path {
         name: "a miss that is stored",

@@ -12,6 +12,7 @@ mod damage;
 mod exchanges;
 mod hot_paths;
 mod operate;
+mod passing;
 mod purging;
 mod sharing;
 mod together;

@@ -35,6 +35,25 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// Whether the same answer to any other request would not be stored either.
+    pub const fn is_of_answer_alone(self) -> bool {
+        match self {
+            Self::NotUnderstood
+            | Self::NoStore
+            | Self::Private
+            | Self::Vary
+            | Self::NotCacheable
+            | Self::Useless => true,
+            // Many a status is the client's doing: that of its own condition, of its range, of its rate.
+            Self::Status
+            | Self::Bypass(_)
+            | Self::Method
+            | Self::RequestNoStore
+            | Self::Authorization
+            | Self::Partial => false,
+        }
+    }
+
     /// The reason as one word, for metrics and `Cache-Status`.
     pub const fn as_str(self) -> &'static str {
         match self {
