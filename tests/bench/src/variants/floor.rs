@@ -59,7 +59,7 @@ const ADDRESS: Call = Property("source\0address");
 const NONE: Floor =
     Floor { name: "request headers only", request: &[], response: None, log: None, delete: &[] };
 
-const FLOORS: [Floor; 8] = [
+const FLOORS: [Floor; 10] = [
     Floor { name: "floor: request headers only", ..NONE },
     Floor { name: "floor: one limit, no responses seen", request: &[ADDRESS, Clock], ..NONE },
     Floor {
@@ -97,7 +97,21 @@ const FLOORS: [Floor; 8] = [
     Floor {
         name: "floor: response cache, a miss, not stored",
         request: &[Headers, Clock],
-        response: Some(&[Answers]),
+        response: Some(&[]),
+        ..NONE
+    },
+    // The set is read and the flight listed; the set and the place are read, and both written.
+    Floor {
+        name: "floor: response cache, a miss, stored",
+        request: &[Headers, Clock, Shared, Swap],
+        response: Some(&[Answers, Clock, Count, Metric, Shared, Shared, Swap, Swap]),
+        ..NONE
+    },
+    // The least that lets one fetch serve all: who fetches is written down before, and the answer after.
+    Floor {
+        name: "floor: a miss, stored, one read and two writes",
+        request: &[Headers, Clock, Shared, Swap],
+        response: Some(&[Answers, Swap]),
         ..NONE
     },
 ];
