@@ -1,6 +1,6 @@
 //! Compiles every plugin of the workspace and puts the trimmed modules where tests and Envoy find them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::fmt::Write as _;
@@ -17,8 +17,9 @@ use crate::section::drop_names;
 use crate::trim::{TrimError, forms, trim};
 
 const TARGET: &str = "wasm32-wasip1";
-/// What ships, unless this variable names another profile: `wasm-quick` builds in a fifth of the time, for trying things out.
+/// How plugins are compiled whose manifests name no other profile as `package.metadata.ballast.profile`.
 const PROFILE: &str = "wasm";
+/// The profile of all, if this variable names one: `wasm-quick` builds in a fifth of the time, for trying things out.
 const PROFILE_VARIABLE: &str = "BALLAST_WASM_PROFILE";
 
 /// Why the modules could not be built.
@@ -117,6 +118,8 @@ struct Plugin {
     name: String,
     /// Where cargo leaves the compiled module, below the directory of the profile.
     compiled: PathBuf,
+    /// What it is compiled with.
+    profile: String,
     is_filter: bool,
 }
 
@@ -124,7 +127,7 @@ struct Plugin {
 pub(crate) struct Workspace {
     plugins: Vec<Plugin>,
     cargo: Cargo,
-    /// Where cargo leaves the compiled modules.
+    /// Where cargo leaves the compiled modules, by profile.
     compiled: PathBuf,
 }
 
@@ -141,7 +144,7 @@ impl Workspace {
             return Err(BuildError::UnknownPlugin(unknown.clone()));
         }
         plugins.retain(|plugin| names.is_empty() || names.contains(&plugin.name));
-        Ok(Self { plugins, cargo, compiled: metadata.target_directory.join(TARGET).join(profile()) })
+        Ok(Self { plugins, cargo, compiled: metadata.target_directory.join(TARGET) })
     }
 
     /// Leaves the test plugins out.
@@ -152,13 +155,17 @@ impl Workspace {
     /// Compiles and trims.
     pub(crate) fn modules(&self) -> Result<Vec<Module>, BuildError> {
         require_target(&self.cargo.root)?;
-        let profile = profile();
-        let mut words = vec!["build", "--profile", &profile, "--target", TARGET, "--lib", "--examples"];
-        self.plugins.iter().for_each(|plugin| words.extend(["--package", &plugin.package]));
-        self.cargo.output(&words, Some(&self.cargo.path_flags(TARGET)?))?;
+        let flags = self.cargo.path_flags(TARGET)?;
+        let profiles: BTreeSet<&str> = self.plugins.iter().map(|plugin| &*plugin.profile).collect();
+        for profile in profiles {
+            let mut words = vec!["build", "--profile", profile, "--target", TARGET, "--lib", "--examples"];
+            let compiled_so = self.plugins.iter().filter(|plugin| plugin.profile == profile);
+            compiled_so.for_each(|plugin| words.extend(["--package", &plugin.package]));
+            self.cargo.output(&words, Some(&flags))?;
+        }
         let mut modules = Vec::new();
         for plugin in &self.plugins {
-            let compiled = read(&self.compiled.join(&plugin.compiled))?;
+            let compiled = read(&self.compiled.join(&plugin.profile).join(&plugin.compiled))?;
             let failed = |source| BuildError::Trim { module: file_name(&plugin.name), source };
             let whole = trim(&compiled).map_err(failed)?;
             // The one with all filters has what any of them needs.
@@ -184,6 +191,19 @@ struct Package {
     name: String,
     manifest_path: PathBuf,
     targets: Vec<Target>,
+    metadata: Option<Tables>,
+}
+
+/// What tools are told by a manifest, of which a table is for this one.
+#[derive(Default, Deserialize)]
+struct Tables {
+    #[serde(default)]
+    ballast: Table,
+}
+
+#[derive(Default, Deserialize)]
+struct Table {
+    profile: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -211,7 +231,9 @@ fn plugin(package: Package, root: &Path) -> Option<Plugin> {
         return None;
     }
     let name = package.name.strip_prefix("ballast-").unwrap_or(&package.name).to_owned();
-    Some(Plugin { package: package.name, name, compiled, is_filter })
+    let asked = package.metadata.unwrap_or_default().ballast.profile;
+    let profile = std::env::var(PROFILE_VARIABLE).ok().or(asked).unwrap_or_else(|| PROFILE.to_owned());
+    Some(Plugin { package: package.name, name, compiled, profile, is_filter })
 }
 
 fn require_target(root: &Path) -> Result<(), BuildError> {
@@ -253,15 +275,11 @@ fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool, BuildError> {
     Ok(true)
 }
 
-fn profile() -> String {
-    std::env::var(PROFILE_VARIABLE).unwrap_or_else(|_| PROFILE.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Built, Workspace, sums_text};
+    use super::{Built, PROFILE_VARIABLE, Workspace, sums_text};
     use crate::cargo::Cargo;
 
     #[test]
@@ -273,6 +291,10 @@ mod tests {
         assert_eq!(compiled("rate-limit"), "examples/ballast_rate_limit_module.wasm");
         assert_eq!((compiled("all"), compiled("noop")), ("ballast_all.wasm", "ballast_noop.wasm"));
         assert!(workspace.plugins.iter().all(|plugin| plugin.package != "ballast-core"));
+        if std::env::var_os(PROFILE_VARIABLE).is_none() {
+            let profile = |name: &str| workspace.plugins[find(name)].profile.as_str();
+            assert_eq!((profile("response-cache"), profile("noop")), ("wasm-fast", "wasm"));
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ const PATHS: [Path; 5] = [
             ("proxy_get_metric", 1),
             ("proxy_send_local_response", 1),
         ],
-        instructions: 11_376,
+        instructions: 10_257,
     },
     Path {
         name: "a hit of the shared level",
@@ -55,7 +55,7 @@ const PATHS: [Path; 5] = [
             ("proxy_get_shared_data", 2),
             ("proxy_send_local_response", 1),
         ],
-        instructions: 23_431,
+        instructions: 20_278,
     },
     Path {
         name: "a miss that is known not to be storable",
@@ -65,7 +65,7 @@ const PATHS: [Path; 5] = [
         others: 0,
         is_hit: false,
         host_calls: &[("clock_time_get", 1), ("proxy_get_header_map_pairs", 1)],
-        instructions: 8_961,
+        instructions: 8_160,
     },
     Path {
         name: "a miss that is stored",
@@ -83,7 +83,7 @@ const PATHS: [Path; 5] = [
             ("proxy_increment_metric", 1),
             ("proxy_set_shared_data", 3),
         ],
-        instructions: 36_384,
+        instructions: 29_409,
     },
     Path {
         name: "a miss that is stored in the place of another",
@@ -101,7 +101,7 @@ const PATHS: [Path; 5] = [
             ("proxy_increment_metric", 3),
             ("proxy_set_shared_data", 3),
         ],
-        instructions: 44_571,
+        instructions: 37_427,
     },
 ];
 
