@@ -82,6 +82,35 @@ async fn what_turns_out_uncacheable_is_not_serialised_and_remembered() {
 }
 
 #[tokio::test]
+async fn answers_that_pass_without_a_look_are_whole_and_one_that_can_be_stored_is_seen() {
+    const BODY: &str = "one client's";
+    let upstream = Upstream::start();
+    upstream.script("/own", Answer::ok().header("cache-control", "no-store").body(BODY));
+    let envoy = rules(ALL, &upstream).concurrency(1).start().await.unwrap();
+    let url = envoy.url("/own");
+    let ask = async || Request::get(&url).send().await.unwrap();
+    // What was looked at is told with its status; the worker forgets after a second, and finds it so again.
+    let mut passed = 0;
+    for _ in 0..200 {
+        let answer = ask().await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, BODY));
+        match said(&answer).as_str() {
+            "ballast;fwd=uri-miss" => passed += 1,
+            other => assert_eq!(other, "ballast;fwd=uri-miss;fwd-status=200"),
+        }
+    }
+    assert!(passed > 100, "{passed} of 200");
+    assert_eq!(upstream.received_at("/own"), 200);
+    upstream.script("/own", Answer::ok().header("cache-control", "max-age=60").body("for all"));
+    let mut asked = 0;
+    while !said(&ask().await).contains("hit") {
+        asked += 1;
+        assert!(asked <= 8, "none of {asked} was looked at");
+    }
+    assert_eq!(upstream.received_at("/own"), 200 + asked);
+}
+
+#[tokio::test]
 async fn followers_with_other_variants_are_not_mixed() {
     let upstream = Upstream::start();
     let envoy = rules(ALL, &upstream).start().await.unwrap();

@@ -248,3 +248,26 @@ fn grpc_and_upgrades_are_not_touched() {
     assert_eq!(of(&[("upgrade", "x")], 200, &grpc[..1]), Err(Refused::Bypass(Bypass::Upgrade)));
     assert_eq!(of(&[("if-match", "\"a\"")], 412, &[]), Err(Refused::Bypass(Bypass::Precondition)));
 }
+
+#[test]
+fn what_is_refused_for_the_answer_alone_is_refused_whoever_asks() {
+    const REQUESTS: [&[(&str, &str)]; 4] =
+        [&[], &[("authorization", "a")], &[("cookie", "a=b")], &[("if-none-match", "\"a\"")]];
+    for (asked, status, response, is_of_answer_alone) in [
+        (REQUESTS[0], 200, [("cache-control", "no-store")], true),
+        (REQUESTS[0], 200, [("cache-control", "private")], true),
+        (REQUESTS[0], 200, [("cache-control", "max-age=0")], true),
+        (REQUESTS[0], 299, [("cache-control", "x")], true),
+        (REQUESTS[0], 299, [("cache-control", "must-understand")], true),
+        (REQUESTS[1], 200, [("cache-control", "max-age=60")], false),
+        (REQUESTS[3], 304, [("cache-control", "max-age=60")], false),
+        (&[("cache-control", "no-store")], 200, [("cache-control", "max-age=60")], false),
+    ] {
+        let refused = of(asked, status, &response).unwrap_err();
+        assert_eq!(refused.is_of_answer_alone(), is_of_answer_alone, "{refused:?}");
+        if is_of_answer_alone {
+            let others = REQUESTS.iter().filter(|asked| of(asked, status, &response).is_ok());
+            assert_eq!(others.count(), 0, "{refused:?}");
+        }
+    }
+}
