@@ -118,7 +118,7 @@ struct Plugin {
     name: String,
     /// Where cargo leaves the compiled module, below the directory of the profile.
     compiled: PathBuf,
-    /// What it is compiled with.
+    /// What its manifest wants it to be compiled with.
     profile: String,
     is_filter: bool,
 }
@@ -129,6 +129,8 @@ pub(crate) struct Workspace {
     cargo: Cargo,
     /// Where cargo leaves the compiled modules, by profile.
     compiled: PathBuf,
+    /// The profile of all, whatever their manifests want.
+    profile: Option<String>,
 }
 
 impl Workspace {
@@ -144,7 +146,8 @@ impl Workspace {
             return Err(BuildError::UnknownPlugin(unknown.clone()));
         }
         plugins.retain(|plugin| names.is_empty() || names.contains(&plugin.name));
-        Ok(Self { plugins, cargo, compiled: metadata.target_directory.join(TARGET) })
+        let compiled = metadata.target_directory.join(TARGET);
+        Ok(Self { plugins, cargo, compiled, profile: std::env::var(PROFILE_VARIABLE).ok() })
     }
 
     /// Leaves the test plugins out.
@@ -152,20 +155,25 @@ impl Workspace {
         self.plugins.retain(|plugin| plugin.is_filter);
     }
 
+    /// What a plugin is compiled with.
+    fn profile<'a>(&'a self, plugin: &'a Plugin) -> &'a str {
+        self.profile.as_deref().unwrap_or(&plugin.profile)
+    }
+
     /// Compiles and trims.
     pub(crate) fn modules(&self) -> Result<Vec<Module>, BuildError> {
         require_target(&self.cargo.root)?;
         let flags = self.cargo.path_flags(TARGET)?;
-        let profiles: BTreeSet<&str> = self.plugins.iter().map(|plugin| &*plugin.profile).collect();
+        let profiles: BTreeSet<&str> = self.plugins.iter().map(|plugin| self.profile(plugin)).collect();
         for profile in profiles {
             let mut words = vec!["build", "--profile", profile, "--target", TARGET, "--lib", "--examples"];
-            let compiled_so = self.plugins.iter().filter(|plugin| plugin.profile == profile);
+            let compiled_so = self.plugins.iter().filter(|plugin| self.profile(plugin) == profile);
             compiled_so.for_each(|plugin| words.extend(["--package", &plugin.package]));
             self.cargo.output(&words, Some(&flags))?;
         }
         let mut modules = Vec::new();
         for plugin in &self.plugins {
-            let compiled = read(&self.compiled.join(&plugin.profile).join(&plugin.compiled))?;
+            let compiled = read(&self.compiled.join(self.profile(plugin)).join(&plugin.compiled))?;
             let failed = |source| BuildError::Trim { module: file_name(&plugin.name), source };
             let whole = trim(&compiled).map_err(failed)?;
             // The one with all filters has what any of them needs.
@@ -232,7 +240,7 @@ fn plugin(package: Package, root: &Path) -> Option<Plugin> {
     }
     let name = package.name.strip_prefix("ballast-").unwrap_or(&package.name).to_owned();
     let asked = package.metadata.unwrap_or_default().ballast.profile;
-    let profile = std::env::var(PROFILE_VARIABLE).ok().or(asked).unwrap_or_else(|| PROFILE.to_owned());
+    let profile = asked.unwrap_or_else(|| PROFILE.to_owned());
     Some(Plugin { package: package.name, name, compiled, profile, is_filter })
 }
 
@@ -279,7 +287,7 @@ fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool, BuildError> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Built, PROFILE_VARIABLE, Workspace, sums_text};
+    use super::{Built, Workspace, sums_text};
     use crate::cargo::Cargo;
 
     #[test]
@@ -291,10 +299,8 @@ mod tests {
         assert_eq!(compiled("rate-limit"), "examples/ballast_rate_limit_module.wasm");
         assert_eq!((compiled("all"), compiled("noop")), ("ballast_all.wasm", "ballast_noop.wasm"));
         assert!(workspace.plugins.iter().all(|plugin| plugin.package != "ballast-core"));
-        if std::env::var_os(PROFILE_VARIABLE).is_none() {
-            let profile = |name: &str| workspace.plugins[find(name)].profile.as_str();
-            assert_eq!((profile("response-cache"), profile("noop")), ("wasm-fast", "wasm"));
-        }
+        let profile = |name: &str| workspace.plugins[find(name)].profile.as_str();
+        assert_eq!((profile("response-cache"), profile("noop")), ("wasm-fast", "wasm"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ struct Path {
 
 const QUIET: &str = r#"{"cache_status": false, "rules": [{"name": "all"}]}"#;
 
-const PATHS: [Path; 5] = [
+const PATHS: [Path; 6] = [
     Path {
         name: "a hit of the local level",
         configuration: QUIET,
@@ -66,6 +66,16 @@ const PATHS: [Path; 5] = [
         is_hit: false,
         host_calls: &[("clock_time_get", 1), ("proxy_get_header_map_pairs", 1)],
         instructions: 8_160,
+    },
+    Path {
+        name: "a miss that is known not to be storable, the one in eight whose answer is looked at",
+        configuration: QUIET,
+        control: "no-store",
+        before: [9, 0],
+        others: 0,
+        is_hit: false,
+        host_calls: &[("clock_time_get", 1), ("proxy_get_header_map_pairs", 2)],
+        instructions: 11_733,
     },
     Path {
         name: "a miss that is stored",

@@ -14,7 +14,7 @@ pub(super) const RESPONSE_CACHE: Shipped = Shipped {
         "proxy_on_response_trailers",
         "proxy_on_tick",
     ],
-    // More than the others: the whole of RFC 9111, a store with four policies of eviction, and one that proxies share.
+    // More than the others: the whole of RFC 9111, a store with four policies of eviction, and one that proxies share; built for speed.
     most_bytes: 1_130 * KIB,
     configuration: r#"{
         "mode": "enforce", "namespace": "ns", "on_error": "allow", "cache_status": "debug",
